@@ -1,0 +1,140 @@
+"""`course …`: a thin face over the rooms. Exit codes: 0 done, 1 something asked about failed, 2 wrong use."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Training from Scratch: check your notebooks, release chapters, grade submissions.",
+)
+out = Console()
+err = Console(stderr=True)
+
+Chapters = Annotated[list[str] | None, typer.Argument(help="Chapters, e.g. 11_optimizers.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def fail(message: object, code: int = 1) -> NoReturn:
+    """Print one line on stderr and leave."""
+    err.print(f"course: {' '.join(str(message).split())}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _points(rows: list[Any], *, student: bool) -> Table:
+    table = Table(*(["student"] if student else []), "exercise", "points", "status", "message")
+    for r in rows:
+        cells = [r.exercise, f"{r.points:g}/{r.max_points:g}", r.status, r.message]
+        table.add_row(*([r.student] if student else []), *(c.replace("[", r"\[") for c in cells))
+    return table
+
+
+@app.command()
+def check(
+    notebook: Annotated[Path, typer.Argument(help="A notebook from notebooks/.")],
+    as_json: AsJson = False,
+    timeout: Annotated[int, typer.Option(help="Seconds for each cell.")] = 600,
+) -> None:
+    """Run a notebook's checks and print a table of points. The file is not changed."""
+    from course.check.notebook import BadNotebook, check_notebook
+
+    try:
+        rows, notes = check_notebook(notebook, timeout=timeout)
+    except BadNotebook as e:
+        fail(e)
+    if as_json:
+        print(json.dumps({"exercises": [asdict(r) for r in rows], "notes": notes}))
+    else:
+        out.print(_points(rows, student=False))
+        got, most = sum(r.points for r in rows), sum(r.max_points for r in rows)
+        out.print(f"{got:g} of {most:g} points")
+    for note in notes:
+        err.print(f"{notebook.name}: {note}", markup=False, highlight=False, soft_wrap=True)
+    if notes or any(r.status != "passed" for r in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    submitted: Annotated[Path, typer.Argument(help="Folder of STUDENT/CHAPTER/CHAPTER.ipynb.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    chapter: Annotated[str | None, typer.Option(help="Grade this chapter only.")] = None,
+    secret: Annotated[
+        Path | None,
+        typer.Option(help="File whose text draws the graded cases; kept in --out when not given."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Grade submissions: gradebook.db, grades.csv and feedback/ in the --out folder."""
+    try:
+        from course.grade.run import GradeError, Submission, submissions
+        from course.grade.run import grade as run
+    except ModuleNotFoundError as e:
+        fail(f"{e.name} is not installed: pip install 'training-from-scratch[grading,site]'")
+    from course.author.source import chapter_notebook
+
+    text = None
+    try:
+        if secret is not None:
+            text = secret.read_text("utf-8").strip()
+            if not text:
+                fail(f"{secret} is empty: put any secret text into it", 2)
+        total = len(submissions(submitted, chapter))
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=err) as bar:
+            task = bar.add_task("grading", total=total)
+
+            def progress(s: Submission, rows: list[Any]) -> None:
+                bar.update(task, advance=1, description=s.student)
+
+            rows = run(
+                submitted, out_dir, chapter_notebook, chapter=chapter, secret=text, progress=progress
+            )
+    except (OSError, UnicodeDecodeError) as e:
+        fail(e, 2)
+    except GradeError as e:
+        fail(e, 2)
+    if as_json:
+        print(json.dumps([asdict(r) for r in rows]))
+    else:
+        out.print(_points(rows, student=True))
+        out.print(f"{out_dir / 'grades.csv'}: {len(rows)} rows, {total} submissions")
+    unreadable = dict.fromkeys(
+        (r.student, r.message) for r in rows if "valid notebook" in r.message or "UTF-8" in r.message
+    )
+    for student, message in unreadable:
+        err.print(f"{student}: {message}", markup=False, highlight=False, soft_wrap=True)
+    if unreadable:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this installation can and cannot do, one line each."""
+    from course.doctor import diagnose
+
+    checks = diagnose()
+    for c in checks:
+        out.print(f"{'✓' if c.ok else '✗'} {c.name}: {c.words}", markup=False, highlight=False)
+    if not all(c.ok for c in checks):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point; `python -m course.cli` works too."""
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Grading for instructors: rebuild submissions, run them under nbgrader, judge, report."""
