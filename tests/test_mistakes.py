@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from course.check.bank import Answer, Right, Wrong, load, trial
 from course.exercises import chapter, chapters, find
 

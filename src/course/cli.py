@@ -28,7 +28,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 
 def fail(message: object, code: int = 1) -> NoReturn:
     """Print one line on stderr and leave."""
-    err.print(f"course: {' '.join(str(message).split())}", markup=False, highlight=False, soft_wrap=True)
+    err.print(
+        f"course: {' '.join(str(message).split())}", markup=False, highlight=False, soft_wrap=True
+    )
     raise typer.Exit(code)
 
 
@@ -99,7 +101,12 @@ def grade(
                 bar.update(task, advance=1, description=s.student)
 
             rows = run(
-                submitted, out_dir, chapter_notebook, chapter=chapter, secret=text, progress=progress
+                submitted,
+                out_dir,
+                chapter_notebook,
+                chapter=chapter,
+                secret=text,
+                progress=progress,
             )
     except (OSError, UnicodeDecodeError) as e:
         fail(e, 2)
@@ -111,11 +118,41 @@ def grade(
         out.print(_points(rows, student=True))
         out.print(f"{out_dir / 'grades.csv'}: {len(rows)} rows, {total} submissions")
     unreadable = dict.fromkeys(
-        (r.student, r.message) for r in rows if "valid notebook" in r.message or "UTF-8" in r.message
+        (r.student, r.message)
+        for r in rows
+        if "valid notebook" in r.message or "UTF-8" in r.message
     )
     for student, message in unreadable:
         err.print(f"{student}: {message}", markup=False, highlight=False, soft_wrap=True)
     if unreadable:
+        raise typer.Exit(1)
+
+
+@app.command("grader-report")
+def grader_report(chapters: Chapters = None) -> None:
+    """Run tests/mistakes/ through the checks: false accepts, false rejects, unnamed mistakes."""
+    from course.author.errors import AuthorError
+    from course.author.root import find_root
+    from course.check.bank import load, tally
+
+    try:
+        folder = find_root() / "tests" / "mistakes"
+    except AuthorError as e:
+        fail(e, 2)
+    names = chapters or sorted(p.stem for p in folder.glob("*.py"))
+    table = Table("exercise", "right", "wrong", "false accepts", "false rejects", "unnamed")
+    faulty = False
+    for name in names:
+        if not (folder / f"{name}.py").is_file():
+            fail(f"there is no bank for {name!r} in tests/mistakes/", 2)
+        for t in tally(load(folder / f"{name}.py")):
+            faulty |= bool(t.faults)
+            counts = (t.right, t.wrong, t.false_accepts, t.false_rejects, t.unnamed)
+            table.add_row(t.exercise, *map(str, counts))
+            for line in t.faults:
+                err.print(line, markup=False, highlight=False, soft_wrap=True)
+    out.print(table)
+    if faulty:
         raise typer.Exit(1)
 
 

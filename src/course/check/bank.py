@@ -8,8 +8,7 @@ import math
 import os
 import runpy
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +62,43 @@ def trial(exercise: Exercise, code: str, seed: int = 0) -> Report:
     return run(exercise, names, seed)
 
 
-def faults(answers: list[Answer], seed: int = 0) -> Iterator[tuple[str, Answer, Report]]:
-    """What the checks got wrong: ("false accept" | "false reject" | "unnamed" | "judge error", …)."""
+@dataclass
+class Tally:
+    """What the check of one exercise made of its answers in the bank."""
+
+    exercise: str
+    right: int = 0
+    wrong: int = 0
+    false_accepts: int = 0
+    false_rejects: int = 0
+    unnamed: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def tally(answers: list[Answer], seed: int = 0) -> list[Tally]:
+    """Run answers through their checks and count what the checks got wrong, by exercise."""
     from course.exercises import find
 
+    tallies: dict[str, Tally] = {}
     for answer in answers:
+        t = tallies.setdefault(answer.exercise, Tally(answer.exercise))
         report = trial(find(answer.exercise), answer.code, seed)
-        if report.judge_error:
-            yield "judge error", answer, report
+        fault = ""
         if isinstance(answer, Right):
+            t.right += 1
             if not report.passed:
-                yield "false reject", answer, report
-        elif report.passed:
-            yield "false accept", answer, report
-        elif answer.says.lower() not in report.message.lower():
-            yield "unnamed", answer, report
+                t.false_rejects += 1
+                fault = "false reject"
+        else:
+            t.wrong += 1
+            if report.passed:
+                t.false_accepts += 1
+                fault = "false accept"
+            elif answer.says.lower() not in report.message.lower():
+                t.unnamed += 1
+                fault = "unnamed"
+        if report.judge_error:
+            fault = "judge error"
+        if fault:
+            t.faults.append(f"{fault}: {answer.exercise}, {answer.label}: {report.message}")
+    return list(tallies.values())

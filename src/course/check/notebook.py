@@ -12,6 +12,8 @@ from nbformat import NotebookNode
 from course.check.face import REPORT_MIME
 
 MAX_MEGABYTES = 32
+QUIET_KERNEL = ("--log-level=40",)
+"""Kernels warn about TCP on every start; only their errors are news."""
 
 
 class BadNotebook(Exception):
@@ -122,6 +124,7 @@ def check_notebook(path: Path, *, timeout: int = 600) -> tuple[list[Row], list[s
         interrupt_on_timeout=True,
         allow_errors=True,
         kernel_name=kernel,
+        extra_arguments=list(QUIET_KERNEL),
         resources={"metadata": {"path": str(path.resolve().parent)}},
     )
     try:

@@ -96,7 +96,7 @@ class ExecuteAndJudge(Execute):
         if "missing" in observed:
             answer = self._answers.get(exercise.name)
             broken = [o for o in answer.outputs if o.output_type == "error"] if answer else []
-            if broken:
+            if broken and broken[0].ename != "NotImplementedError":
                 words = f"{broken[0].ename}: {broken[0].evalue}".strip(": ")
                 return failed("crashed", f"The answer's cell stopped with {words[:300]}")
             return failed("unanswered", f"`{observed['missing']}` is not defined.")

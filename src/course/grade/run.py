@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from course.check.notebook import BadNotebook, grade_cells, outcome, read
+from course.check.notebook import QUIET_KERNEL, BadNotebook, grade_cells, outcome, read
 from course.grade.rebuild import rebuild
 
 CELL_SECONDS = 120
@@ -143,6 +143,7 @@ class _Course:
         config.CourseDirectory.db_url = f"sqlite:///{self.out / 'gradebook.db'}"
         config.ExecuteAndJudge.secret = secret
         config.ExecuteAndJudge.timeout = CELL_SECONDS
+        config.ExecuteAndJudge.extra_arguments = list(QUIET_KERNEL)
         config.Autograde.autograde_preprocessors = [
             ExecuteAndJudge,
             "nbgrader.preprocessors.LimitOutput",
