@@ -109,9 +109,9 @@ def _bare(chapter: Chapter) -> NotebookNode:
 
 
 def _run(chapter: Chapter, nb: NotebookNode) -> NotebookNode:
-    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from traitlets.config import Config
 
     at = 0
 
@@ -131,11 +131,13 @@ def _run(chapter: Chapter, nb: NotebookNode) -> NotebookNode:
             **os.environ,
             "COURSE_PAGE": "1",
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "JUPYTER_RUNTIME_DIR": folder,
         }
+        # Over TCP the kernel warns, and anyone on the machine could talk to it.
+        ipc = {"transport": "ipc", "connection_file": f"{folder}/.kernel.json"}
         client = NotebookClient(
             nb,
-            km=AsyncKernelManager(kernel_name="python3"),
+            kernel_name="python3",
+            config=Config(KernelManager=ipc),
             timeout=CELL_SECONDS,
             resources={"metadata": {"path": folder}},
             on_cell_start=started,
