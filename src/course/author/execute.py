@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import os
+import re
 import sys
 import tempfile
 import time
@@ -19,8 +20,10 @@ from nbformat import NotebookNode
 
 from course.author.errors import AuthorError
 from course.author.source import AUTHOR, Chapter
+from course.check.face import REPORT_MIME
 
 CELL_SECONDS = 600
+GLUED = "application/papermill.record/text/plain"
 # Rooms that stand after the notebooks: nothing that a chapter runs can depend on them.
 _AFTER = {"author", "grade", "cli.py", "doctor.py"}
 
@@ -166,6 +169,10 @@ def _for_page(found: list[Any]) -> list[Any]:
         if "text/html" in data:
             # MyST-NB would prefer the widget, which needs a kernel.
             data.pop("application/vnd.jupyter.widget-view+json", None)
+        data.pop(REPORT_MIME, None)
+        if GLUED in data:
+            # A glued NumPy number reads np.float64(0.5), which a page cannot format.
+            data[GLUED] = re.sub(r"^np\.\w+\((.+)\)$", r"\1", data[GLUED])
         # A hidden check repeats what the open one has said.
         if output not in kept:
             kept.append(output)

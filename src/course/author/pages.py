@@ -20,6 +20,7 @@ from rich.table import Table
 from course.author import markdown, site
 from course.author.errors import AuthorError
 from course.author.execute import Executed, execute, outputs
+from course.author.results import results_text
 from course.author.root import Addresses
 from course.author.source import AUTHOR, Chapter, chapter_path, chapter_paths, read_chapter, strip
 
@@ -58,6 +59,7 @@ def build(root: Path, chapters: list[str] | None = None) -> Path:
     for executed in done:
         nb = page(executed, cites, addresses, download=_released(root, executed.chapter.name))
         nbformat.write(nb, pages / f"{executed.chapter.name}.ipynb")
+    (pages / "results.txt").write_text(results_text(root), "utf-8")
     html = _jupyter_book(root, names if chapters else None)
     toc = site.toc_pages(root)
     if chapters:
@@ -123,8 +125,9 @@ def _jupyter_book(root: Path, only: list[str] | None) -> Path:
     """Run Jupyter Book from scratch: with what an earlier run left, its warnings would not show again."""
     work = root / "_build" / "work"
     shutil.rmtree(work, ignore_errors=True)
-    command = [sys.executable, "-m", "jupyter_book", "build", str(root)]
-    command += ["--path-output", str(work), "--all", "--keep-going", "-W"]
+    start = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", start, "build", str(root)]
+    command += ["--path-output", str(work), "--all", "--keep-going", *([] if only else ["-W"])]
     with tempfile.TemporaryDirectory(prefix="site-") as folder:
         if only is not None:
             toc = Path(folder) / "_toc.yml"
@@ -135,18 +138,32 @@ def _jupyter_book(root: Path, only: list[str] | None) -> Path:
     html = work / "_build" / "html"
     log = re.sub(r"\x1b\[[0-9;]*m", "", run.stdout + run.stderr)
     (root / "_build" / "site.log").write_text(log, "utf-8")
-    if run.returncode or not (html / "index.html").exists():
-        found = [x for x in log.splitlines() if re.search(r"(WARNING|ERROR|CRITICAL|Error):", x)]
-        lines = [x.replace(f"{root}/", "") for x in dict.fromkeys(found)]
-        lines = [x for x in lines if only is None or "not found" not in x] or lines
+    found = [x for x in log.splitlines() if re.search(r"(WARNING|ERROR|CRITICAL|Error):", x)]
+    lines = [x.replace(f"{root}/", "") for x in dict.fromkeys(found)]
+    if only:  # other pages link to chapters that are left out of a preview
+        lines = [x for x in lines if "not found: '" not in x and "unknown document" not in x]
+    if run.returncode or lines or not (html / "index.html").exists():
         raise AuthorError(
             *lines[:20], "the pages could not be built: _build/site.log holds all of it"
         )
+    _slim(html)
     sims = root / "src" / "course" / "show" / "sims"
     (html / "_static" / "sims").mkdir(exist_ok=True)
     for module in sims.glob("*.js"):
         shutil.copy(module, html / "_static" / "sims" / module.name)
     return html
+
+
+def _slim(html: Path) -> None:
+    """Leave out what is never shown: the icons come from a web font, not from fontawesome.js."""
+    for path in html.rglob("*.html"):
+        text = path.read_text("utf-8")
+        slim = re.sub(r"\s*<script[^>]*fontawesome\.js[^>]*></script>", "", text)
+        if slim != text:
+            path.write_text(slim, "utf-8")
+    for pattern in ("*.map", "*.ttf", "fontawesome.js", "fontawesome.js.LICENSE.txt"):
+        for path in (html / "_static").rglob(pattern):
+            path.unlink()
 
 
 def _partial_toc(root: Path, only: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html as html_module
 import json
 import re
@@ -145,10 +146,8 @@ def readable(path: Path) -> str:
     if path.suffix in (".html", ".svg", ".xml"):
         texts.append(html_module.unescape(re.sub(r"<[^>]*>", "", raw)))
     elif path.suffix in (".ipynb", ".json"):
-        try:
+        with contextlib.suppress(ValueError):
             texts.append("".join(_strings(json.loads(raw))))
-        except ValueError:
-            pass
     return "\0".join(re.sub(r"\s+", "", t) for t in texts)
 
 

@@ -413,7 +413,7 @@ def secrets(chapter: Chapter) -> list[Secret]:
                     found[(line,)] = Secret((line,), name)
                 pair = tuple(code[i : i + 2])
                 telling = [x for x in pair if not _PLAIN_LINE.fullmatch(x)]
-                if len(telling) == 2 and len("".join(pair)) >= 24:
+                if len(telling) == 2 and len("".join(pair)) >= 20:
                     found[pair] = Secret(pair, name)
     for cell in chapter.cells("check"):
         for region in regions(cell.source, HIDDEN):
