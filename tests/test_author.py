@@ -237,13 +237,16 @@ def test_a_broken_other_chapter_is_not_in_the_way(root):
 
 
 def test_refuses_what_the_exercises_do_not_know(root, monkeypatch):
-    known = {"toy_halve": SimpleNamespace(section="No such heading")}
+    hints = ("Think.", f"Write {ANSWER}.", "Go.")
+    known = {"toy_halve": SimpleNamespace(section="No such heading", hints=hints)}
     monkeypatch.setattr("course.exercises.chapter", lambda name: known)
     with pytest.raises(AuthorError) as e:
         check_chapter(read_chapter(root / "solutions/90_toy/90_toy.md"), root)
     assert any("toy_twice" in x and "is not in src/course/exercises" in x for x in e.value.lines)
     assert any("“No such heading”, which is no heading here" in x for x in e.value.lines)
-    known.update({n: SimpleNamespace(section="Halving") for n in ("toy_halve", "toy_twice")})
+    assert any("hint 2 of toy_halve holds a line of the answer" in x for x in e.value.lines)
+    good = SimpleNamespace(section="Halving", hints=("a", "b", "c"))
+    known.update(toy_halve=good, toy_twice=good)
     check_chapter(read_chapter(root / "solutions/90_toy/90_toy.md"), root)
 
 

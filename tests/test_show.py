@@ -11,6 +11,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 
+import itertools
+
 import ipywidgets as w
 import pytest
 from matplotlib.figure import Figure
@@ -28,7 +30,7 @@ def test_labels_stand_at_their_lines_in_order_and_do_not_overlap():
     at = {t.get_text(): t.get_position()[1] for t in ax.texts}
     assert set(at) == {f"line {i}" for i in range(5)}
     heights = sorted(at.values())
-    assert all(b - a >= 0.0649 for a, b in zip(heights, heights[1:])) and heights[-1] <= 1
+    assert all(b - a >= 0.0649 for a, b in itertools.pairwise(heights)) and heights[-1] <= 1
     assert at["line 3"] < at["line 0"] < at["line 1"] < at["line 2"]
     assert [t.get_color() for t in ax.texts if t.get_text() == "line 3"] == [
         ax.get_lines()[3].get_color()
@@ -125,7 +127,7 @@ def test_the_kernel_gets_a_turn_after_each_slice_of_work():
         return it, seen
 
     it, seen = asyncio.run(both())
-    gaps = [b - a for a, b in zip(turns, turns[1:])]
+    gaps = [b - a for a, b in itertools.pairwise(turns)]
     assert max(gaps) < 0.4
     assert it.runs[-1]["loss"] == [i * 2.0 for i in range(40)] and it.runs[-1].status == "done"
     assert 3 < len(seen) < 12 and seen[-1] == [40]
@@ -140,7 +142,7 @@ def test_stop_keeps_what_was_learned_and_start_compares():
             yield {"loss": lr}
 
     async def session():
-        it, seen = lab(train, clock, lr=1.0)
+        it, _seen = lab(train, clock, lr=1.0)
         first = it.start()
         await asyncio.sleep(0.1)
         it.stop()

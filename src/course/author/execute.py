@@ -169,11 +169,15 @@ def _for_page(found: list[Any]) -> list[Any]:
         if "text/html" in data:
             # MyST-NB would prefer the widget, which needs a kernel.
             data.pop("application/vnd.jupyter.widget-view+json", None)
-        data.pop(REPORT_MIME, None)
+        report = data.pop(REPORT_MIME, None)
         if GLUED in data:
             # A glued NumPy number reads np.float64(0.5), which a page cannot format.
             data[GLUED] = re.sub(r"^np\.\w+\((.+)\)$", r"\1", data[GLUED])
+        last = kept[-1] if kept else None
+        if last and output.get("name") and output.get("name") == last.get("name"):
+            last.text += output.text  # one stream came in pieces
+            continue
         # A hidden check repeats what the open one has said.
-        if output not in kept:
+        if report is None or output not in kept:
             kept.append(output)
     return kept

@@ -140,6 +140,8 @@ def _jupyter_book(root: Path, only: list[str] | None) -> Path:
     (root / "_build" / "site.log").write_text(log, "utf-8")
     found = [x for x in log.splitlines() if re.search(r"(WARNING|ERROR|CRITICAL|Error):", x)]
     lines = [x.replace(f"{root}/", "") for x in dict.fromkeys(found)]
+    # MyST-NB counts lines of a notebook as 10000 for each cell.
+    lines = [re.sub(r"\.ipynb:(\d+):", _cell_and_line, x) for x in lines]
     if only:  # other pages link to chapters that are left out of a preview
         lines = [x for x in lines if "not found: '" not in x and "unknown document" not in x]
     if run.returncode or lines or not (html / "index.html").exists():
@@ -152,6 +154,11 @@ def _jupyter_book(root: Path, only: list[str] | None) -> Path:
     for module in sims.glob("*.js"):
         shutil.copy(module, html / "_static" / "sims" / module.name)
     return html
+
+
+def _cell_and_line(m: re.Match[str]) -> str:
+    cell, line = divmod(int(m[1]), 10_000)
+    return f".ipynb, cell {cell}, line {line}:"
 
 
 def _slim(html: Path) -> None:

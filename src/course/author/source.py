@@ -487,8 +487,13 @@ def _unknown(chapter: Chapter) -> Iterator[str]:
         if c.cell_type == "markdown"
         for h in markdown.headings(c.source)
     }
+    what = secrets(chapter)
     for name, cell in chapter.exercises.items():
         at = _where(chapter.path, cell.metadata[AUTHOR]["line"])
+        for i, text in enumerate(known[name].hints if name in known else (), 1):
+            told = [s for s in what if s.within(_squeeze(text))]
+            if told:  # a page shows hints
+                yield f"{at}: hint {i} of {name} holds a line of the answer: `{told[0].lines[0]}`"
         if name not in known:
             yield f"{at}: exercise {name!r} is not in src/course/exercises/ch{chapter.name}.py"
         elif known[name].section not in titles:

@@ -1971,8 +1971,9 @@ EXERCISES = [
             "One `nn.Linear(n_features, n_classes)` holds all the parameters that you need.",
             "`nn.init.zeros_(tensor)` fills in place; do it for the weight and for the bias. "
             "In `forward`, turn (n, …) into (n, n_features) before the linear layer.",
-            "`self.linear = nn.Linear(n_features, n_classes)`, two calls of `nn.init.zeros_`, and "
-            "`return self.linear(x.flatten(1))`. No softmax: F.cross_entropy wants logits.",
+            "Three lines in `__init__`: make the linear layer an attribute, then zero its weight, then "
+            "its bias. One line in `forward`: that layer applied to `x.flatten(1)`. No softmax: "
+            "F.cross_entropy wants logits.",
         ),
         seconds=30,
     ),
@@ -1987,8 +1988,8 @@ EXERCISES = [
             "Five lines, in the order of the list above: forward, loss, clear, backward, update.",
             "`F.cross_entropy(model(x), y)` is a mean already. Clear with `optimizer.zero_grad()` "
             "at any point before `loss.backward()`.",
-            "`loss = F.cross_entropy(model(x), y)`, `optimizer.zero_grad()`, `loss.backward()`, "
-            "`optimizer.step()`, `return loss.item()`.",
+            "Give the mean cross-entropy a name, then `optimizer.zero_grad()`, `backward()` on what you "
+            "named, `optimizer.step()`, and return the named tensor's `.item()`.",
         ),
         seconds=40,
     ),
