@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from course.author import AuthorError, execute, markdown, site
-from course.author.pages import page
+from course.author.pages import build, page
 from course.author.results import results_text
 from course.author.root import Addresses, find_root
 from course.author.source import (
@@ -482,3 +482,18 @@ def test_secrets_are_gone_once_stripped(root):
     chapter = read_chapter(root / "solutions/90_toy/90_toy.md")
     whole = "".join("".join(strip(c.source).split()) for c in chapter.nb.cells)
     assert secrets(chapter) and not any(s.within(whole) for s in secrets(chapter))
+
+
+def test_a_build_that_fails_leaves_the_site_that_was_there(root):
+    write(root, edited("total = toy_halve(8.0)", "total = [][3]"))
+    (root / "notebooks/90_toy").mkdir(parents=True)
+    (root / "notebooks/90_toy/90_toy.ipynb").write_text("{}")
+    old = root / "_build" / "html" / "index.html"
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
+    with pytest.raises(AuthorError, match="90_toy, cell 7"):
+        build(root)
+    assert old.read_text() == "old" and not (root / "book" / "chapters").exists()
+    shutil.rmtree(root / "notebooks")
+    with pytest.raises(AuthorError, match="not released yet: 90_toy"):
+        build(root)

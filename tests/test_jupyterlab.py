@@ -91,7 +91,7 @@ def test_simulation_moves_and_a_typed_answer_passes(lab):
 
         sim_cell = cell_with(page, 'Sim("race"')
         run_cell(page, sim_cell)
-        sim = sim_cell.locator(".course-sim").first
+        sim = sim_cell.locator(".cs-race").first
         sim.wait_for(timeout=60_000)
         before = sim.screenshot()
         sim.get_by_role("button", name="Race!").click()

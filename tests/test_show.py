@@ -164,6 +164,21 @@ def test_stop_keeps_what_was_learned_and_start_compares():
     assert it.runs == []
 
 
+def test_stop_counts_even_before_the_first_slice():
+    def train(lr):
+        while True:
+            yield {"loss": lr}
+
+    async def session():
+        it, _ = lab(train, itertools.count().__next__, lr=1.0)
+        task = it.start()
+        it.stop()
+        await task
+        return it
+
+    assert asyncio.run(session()).runs[-1].status == "stopped"
+
+
 def test_an_error_in_the_run_is_one_line_and_the_lab_can_start_again():
     def train(lr):
         yield {"loss": 1.0}

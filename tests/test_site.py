@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import json
-import threading
 from pathlib import Path
 
 import pytest
-from browser import launch
 from bs4 import BeautifulSoup
+from playwright.sync_api import expect
 
+from browser import launch, serve, watch
 from course.author import site
 from course.author.pages import build
 from course.author.source import chapter_paths, read_chapter
@@ -42,17 +39,8 @@ def html():
 @pytest.fixture(scope="module")
 def address(html):
     """Where the site is served."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(html))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    with serve(html) as base:
+        yield f"{base}/"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +58,7 @@ def test_every_page_is_there_and_nothing_is_given_away(html):
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_buttons_point_to_the_released_notebook(html, chapter):
     page = BeautifulSoup((html / f"book/chapters/{chapter}.html").read_text("utf-8"), "html.parser")
-    links = {a.get_text(strip=True): a["href"] for a in page.select(".course-buttons a")}
+    links = {a.get_text(" ", strip=True): a["href"] for a in page.select(".course-buttons a")}
     assert links["Open in Colab"].startswith("https://colab.research.google.com/github/")
     assert links["Open in Colab"].endswith(f"/notebooks/{chapter}/{chapter}.ipynb")
     download = (html / "book/chapters" / links["Download notebook"]).resolve()
@@ -95,20 +83,8 @@ def test_a_page_loads_clean_and_fits(browser, address, name, width, scheme):
     context = browser.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
     )
-    wrong = []
-
-    def guard(route):
-        if route.request.url.startswith(address):
-            route.continue_()
-        else:
-            wrong.append(f"asks for {route.request.url}")
-            route.abort()
-
-    context.route(lambda url: url.startswith("http"), guard)
     page = context.new_page()
-    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda e: wrong.append(str(e)))
-    page.on("response", lambda r: wrong.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    seen = watch(page, address)
     page.goto(f"{address}{name}.html")
     page.wait_for_load_state("networkidle")
     # Down to the end, so that what mounts when it is seen has mounted.
@@ -120,18 +96,18 @@ def test_a_page_loads_clean_and_fits(browser, address, name, width, scheme):
     wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     theme = page.evaluate("document.documentElement.dataset.theme")
     context.close()
-    assert wrong == []
+    assert seen.problems() == []
     assert wider <= 0, f"{wider} px wider than the screen"
     assert theme == scheme
 
 
-def test_the_landing_page_starts_the_race_as_python_would(html):
-    from course.show import Sim
-
-    page = BeautifulSoup((html / "book/intro.html").read_text("utf-8"), "html.parser")
-    sim = page.select_one(".course-sim")
-    assert sim["data-sim"] == "race"
-    assert json.loads(sim["data-state"]) == Sim("race").state()
+def test_the_landing_page_runs_the_race(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}index.html")
+    page.wait_for_url("**/book/intro.html")
+    page.locator(".course-sim").scroll_into_view_if_needed()
+    expect(page.locator(".course-sim").get_by_role("button", name="Race!")).to_be_visible()
+    page.close()
 
 
 def test_a_quiz_remembers_answers_and_clears_them(browser, address):
@@ -142,16 +118,16 @@ def test_a_quiz_remembers_answers_and_clears_them(browser, address):
     wrong = question.locator('.quiz-option[data-right="false"]').first
     right = question.locator('.quiz-option[data-right="true"]').first
     wrong.locator("summary").click()
-    assert wrong.locator(".quiz-mark").inner_text() == "✗ not this one"
-    assert "0 of" in page.locator(".quiz-score").first.inner_text()
+    expect(wrong.locator(".quiz-mark")).to_have_text("✗ not this one")
+    expect(page.locator(".quiz-score").first).to_contain_text("0 of")
     page.reload()
-    assert wrong.locator(".quiz-mark").inner_text() == "✗ not this one"
+    expect(wrong.locator(".quiz-mark")).to_have_text("✗ not this one")
     right.locator("summary").focus()
     page.keyboard.press("Enter")
-    assert right.locator(".quiz-mark").inner_text() == "✓ right"
-    assert "0 of" in page.locator(".quiz-score").first.inner_text()  # the first try counts
+    expect(right.locator(".quiz-mark")).to_have_text("✓ right")
+    expect(page.locator(".quiz-score").first).to_contain_text("0 of")  # the first try counts
     page.get_by_role("button", name="Clear answers").first.click()
-    assert wrong.locator(".quiz-mark").inner_text() == ""
+    expect(wrong.locator(".quiz-mark")).to_have_text("")
     page.reload()
-    assert right.locator(".quiz-mark").inner_text() == ""
+    expect(right.locator(".quiz-mark")).to_have_text("")
     context.close()

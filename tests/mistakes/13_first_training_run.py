@@ -903,6 +903,17 @@ right(
         return out
     """,
 )
+right(
+    "smooth",
+    "a matrix of weights, in float32",
+    """
+    def smooth(values, beta):
+        n = len(values)
+        age = torch.arange(n)[:, None] - torch.arange(n)
+        w = torch.where(age >= 0, torch.tensor(float(beta)) ** age.clamp(min=0), 0.0)
+        return ((w @ torch.tensor(values, dtype=torch.float32)) / w.sum(1)).tolist()
+    """,
+)
 for label, says, old, new in [
     ("no correction", "no bias correction", "m / (1 - beta**t)", "m"),
     ("weights swapped", "swapped", "beta * m + (1 - beta) * v", "(1 - beta) * m + beta * v"),

@@ -60,6 +60,7 @@ def build(root: Path, chapters: list[str] | None = None) -> Path:
         nb = page(executed, cites, addresses, download=_released(root, executed.chapter.name))
         nbformat.write(nb, pages / f"{executed.chapter.name}.ipynb")
     (pages / "results.txt").write_text(results_text(root), "utf-8")
+    (pages / "race.txt").write_text(_sim("race"), "utf-8")
     html = _jupyter_book(root, names if chapters else None)
     toc = site.toc_pages(root)
     if chapters:
@@ -108,6 +109,14 @@ def _buttons(chapter: Chapter, addresses: Addresses, download: Path | None) -> s
     if download is not None and download.exists():
         row += f" {{download}}`Download notebook </notebooks/{chapter.name}/{chapter.name}.ipynb>`"
     return f'<div class="course-buttons">\n\n{row}\n\n</div>\n'
+
+
+def _sim(name: str) -> str:
+    """A simulation for a page that is no notebook: what a notebook's output would hold."""
+    from course.show import Sim
+
+    bundle = Sim(name)._repr_mimebundle_()
+    return (bundle[0] if isinstance(bundle, tuple) else bundle)["text/html"]
 
 
 def _released(root: Path, name: str) -> Path:

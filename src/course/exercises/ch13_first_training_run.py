@@ -686,7 +686,7 @@ def _step_loss(
 
     def matches(f: Callable[[Case, dict[str, Any]], np.ndarray]) -> bool:
         return all(
-            _close(row[:k], np.asarray(f(c, s))[:k], _tol(c))
+            _close(row[:k], np.asarray(f(c, s))[:k], max(_tol(c), 1e-6))
             for c, row, s in zip(cases, numbers, sims)
         )
 
@@ -1563,12 +1563,12 @@ def _smooth_judge(cases: list[Case], seen: list[Observation]) -> Iterator[Findin
     def match(how: str) -> bool:
         # Where beta is 0 or the list has one value, wrong formulas may divide by zero.
         return all(
-            _close(v, _averages(c["values"], c["beta"], how), 1e-7)
+            _close(v, _averages(c["values"], c["beta"], how), 1e-5)
             for c, v in got
             if c["beta"] or how == "right"
         )
 
-    bad = next((c for c, v in got if not _close(v, _averages(c["values"], c["beta"]), 1e-9)), None)
+    bad = next((c for c, v in got if not _close(v, _averages(c["values"], c["beta"]), 1e-5)), None)
     if bad is None:
         yield ok(value)
     else:
@@ -1576,14 +1576,14 @@ def _smooth_judge(cases: list[Case], seen: list[Observation]) -> Iterator[Findin
         if words is None:
             v = next(v for c, v in got if c is bad)
             right = _averages(bad["values"], bad["beta"])
-            t = next(i for i, (a, b) in enumerate(zip(v, right)) if not _close(a, b, 1e-9))
+            t = next(i for i, (a, b) in enumerate(zip(v, right)) if not _close(a, b, 1e-5))
             words = (
                 f"With {bad['label']}, item {t} is {v[t]:.6g}, and should be {right[t]:.6g}: "
                 "m ← beta·m + (1 − beta)·value from m = 0, then m / (1 − beta^t)."
             )
         yield wrong(value, words)
     flat = [(c, v) for c, v in got if c["beta"] == 0 or len(c["values"]) <= 1]
-    odd = next((c for c, v in flat if not _close(v, c["values"], 1e-9)), None)
+    odd = next((c for c, v in flat if not _close(v, c["values"], 1e-5)), None)
     if odd is None:
         yield ok(edges)
     else:

@@ -26,6 +26,8 @@ class Run:
     settings: dict[str, Any]
     values: dict[str, list[float]] = field(default_factory=dict)
     status: str = "running"
+    wanted: bool = True
+    """False once Stop was pressed, even before the run had its first turn."""
 
     @property
     def label(self) -> str:
@@ -71,8 +73,8 @@ class Lab:
         self.record = record or [self.settings()]
         self.runs: list[Run] = []
         self._clock = clock
-        self._stop = False
         self._task: asyncio.Task[None] | None = None
+        self._latest: Run | None = None
         self._parts: dict[str, Any] = {}
 
     def settings(self) -> dict[str, Any]:
@@ -81,29 +83,28 @@ class Lab:
 
     def start(self) -> asyncio.Task[None]:
         """Start a run with the knobs' settings; a run that is under way is stopped first."""
-        previous = self._task
-        if previous is not None and not previous.done():
-            self._stop = True
-        self._task = asyncio.get_event_loop().create_task(self._after(previous))
+        self.stop()
+        self._latest = Run(self.settings())
+        self._task = asyncio.get_event_loop().create_task(self._after(self._task, self._latest))
         return self._task
 
     def stop(self) -> None:
         """Stop after the present slice; what was learned stays in the figure."""
-        self._stop = True
+        if self._latest is not None:
+            self._latest.wanted = False
 
     def reset(self) -> None:
         """Stop and forget all runs."""
-        self._stop = True
+        self.stop()
         self.runs = []
         self._show("ready")
 
-    async def _after(self, previous: asyncio.Task[None] | None) -> None:
+    async def _after(self, previous: asyncio.Task[None] | None, run: Run) -> None:
         if previous is not None and not previous.done():
             await previous
-        await self._go(Run(self.settings()))
+        await self._go(run)
 
     async def _go(self, run: Run) -> None:
-        self._stop = False
         self.runs = [*self.runs[-KEEP:], run]
         drawn = -REDRAW
         try:
@@ -116,7 +117,7 @@ class Lab:
                         run.status = "done"
                     else:
                         run.add(entry)
-                if self._stop and run.status == "running":
+                if not run.wanted and run.status == "running":
                     run.status = "stopped"
                 if self._clock() - drawn >= REDRAW or run.status != "running":
                     self._show(f"{run.status}: {run.label}")

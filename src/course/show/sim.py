@@ -24,6 +24,8 @@ _STATE: dict[str, dict[str, traitlets.TraitType]] = {
         "start_y": traitlets.Float(None, allow_none=True),
         "common": traitlets.Bool(False),
         "lr": traitlets.Float(0.01, min=1e-6, max=10.0),
+        # Standard deviation of what is added to each gradient; the seed draws it.
+        "noise": traitlets.Float(0.0, min=0.0, max=5.0),
         "speed": traitlets.Float(1.0, min=0.1, max=20.0),
         "bet": traitlets.Unicode(""),
         "seed": traitlets.Int(0),
