@@ -13,8 +13,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from browser import launch
 
+from browser import launch
 from course.check.bank import Right, load
 
 pytestmark = pytest.mark.slow

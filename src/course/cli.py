@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -26,11 +27,13 @@ Chapters = Annotated[list[str] | None, typer.Argument(help="Chapters, e.g. 11_op
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def fail(message: object, code: int = 1) -> NoReturn:
     """Print one line on stderr and leave."""
-    err.print(
-        f"course: {' '.join(str(message).split())}", markup=False, highlight=False, soft_wrap=True
-    )
+    _line(err, f"course: {' '.join(str(message).split())}")
     raise typer.Exit(code)
 
 
@@ -40,6 +43,52 @@ def _points(rows: list[Any], *, student: bool) -> Table:
         cells = [r.exercise, f"{r.points:g}/{r.max_points:g}", r.status, r.message]
         table.add_row(*([r.student] if student else []), *(c.replace("[", r"\[") for c in cells))
     return table
+
+
+def _authored(do: Callable[[Path], list[Path]]) -> None:
+    from course.author.errors import AuthorError, UnknownChapter
+    from course.author.root import find_root
+
+    done: list[Path] = []
+    try:
+        root = find_root()
+        done = do(root)
+    except ModuleNotFoundError as e:
+        fail(f"{e.name} is not installed: pip install 'training-from-scratch[grading,site]'")
+    except UnknownChapter as e:
+        fail(e, 2)
+    except AuthorError as e:
+        for path in e.done:
+            _line(out, f"wrote {path.relative_to(root)}")
+        for line in e.lines:
+            _line(err, f"course: {line}")
+        raise typer.Exit(1) from None
+    for path in done:
+        _line(out, f"wrote {path.relative_to(root)}")
+
+
+@app.command()
+def release(chapters: Chapters = None) -> None:
+    """Write the released notebooks of all chapters, or of those named, from solutions/."""
+
+    def do(root: Path) -> list[Path]:
+        from course.author.release import release
+
+        return release(chapters, root)
+
+    _authored(do)
+
+
+@app.command()
+def site(chapters: Chapters = None) -> None:
+    """Run the chapters (only those that changed) and build the site into _build/html."""
+
+    def do(root: Path) -> list[Path]:
+        from course.author.pages import build
+
+        return [build(root, chapters)]
+
+    _authored(do)
 
 
 @app.command()
@@ -62,7 +111,7 @@ def check(
         got, most = sum(r.points for r in rows), sum(r.max_points for r in rows)
         out.print(f"{got:g} of {most:g} points")
     for note in notes:
-        err.print(f"{notebook.name}: {note}", markup=False, highlight=False, soft_wrap=True)
+        _line(err, f"{notebook.name}: {note}")
     if notes or any(r.status != "passed" for r in rows):
         raise typer.Exit(1)
 
@@ -84,6 +133,7 @@ def grade(
         from course.grade.run import grade as run
     except ModuleNotFoundError as e:
         fail(f"{e.name} is not installed: pip install 'training-from-scratch[grading,site]'")
+    from course.author.errors import AuthorError
     from course.author.source import chapter_notebook
 
     text = None
@@ -108,9 +158,7 @@ def grade(
                 secret=text,
                 progress=progress,
             )
-    except (OSError, UnicodeDecodeError) as e:
-        fail(e, 2)
-    except GradeError as e:
+    except (OSError, UnicodeDecodeError, AuthorError, GradeError) as e:
         fail(e, 2)
     if as_json:
         print(json.dumps([asdict(r) for r in rows]))
@@ -123,7 +171,7 @@ def grade(
         if "valid notebook" in r.message or "UTF-8" in r.message
     )
     for student, message in unreadable:
-        err.print(f"{student}: {message}", markup=False, highlight=False, soft_wrap=True)
+        _line(err, f"{student}: {message}")
     if unreadable:
         raise typer.Exit(1)
 
@@ -150,7 +198,7 @@ def grader_report(chapters: Chapters = None) -> None:
             counts = (t.right, t.wrong, t.false_accepts, t.false_rejects, t.unnamed)
             table.add_row(t.exercise, *map(str, counts))
             for line in t.faults:
-                err.print(line, markup=False, highlight=False, soft_wrap=True)
+                _line(err, line)
     out.print(table)
     if faulty:
         raise typer.Exit(1)
@@ -163,7 +211,7 @@ def doctor() -> None:
 
     checks = diagnose()
     for c in checks:
-        out.print(f"{'✓' if c.ok else '✗'} {c.name}: {c.words}", markup=False, highlight=False)
+        _line(out, f"{'✓' if c.ok else '✗'} {c.name}: {c.words}")
     if not all(c.ok for c in checks):
         raise typer.Exit(1)
 

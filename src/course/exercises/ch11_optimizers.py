@@ -909,7 +909,7 @@ _HINTS: dict[str, tuple[str, str, str]] = {
     "adamw": (
         "Take your adam_step. The decay never touches the gradient.",
         "Before the step, shrink the parameter by a factor that contains both lr and weight_decay.",
-        "`param.mul_(1 - lr * weight_decay)`, then Adam's step with the gradient as it came.",
+        "First multiply the parameter, in place, by one minus lr times weight_decay. Then take Adam's step with the gradient as it came.",
     ),
 }
 _SECTIONS = {

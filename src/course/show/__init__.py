@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from course.show.figures import COLORS, glue, label_lines, style
+from course.show.figures import COLORS, glue, label_lines, style, table
 
-__all__ = ["COLORS", "Lab", "Run", "Sim", "glue", "label_lines", "style"]
+__all__ = ["COLORS", "Lab", "Run", "Sim", "glue", "label_lines", "style", "table"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -102,4 +104,16 @@ def glue(name: str, value: Any, display: bool = False) -> None:
         from myst_nb import glue as keep
     except ImportError:
         return
-    keep(name, value, display=display)
+    # A NumPy scalar would be written as np.float64(…).
+    keep(name, value.item() if getattr(value, "ndim", None) == 0 else value, display=display)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Show rows as a table; columns of numbers stand to the right."""
+    from IPython.display import Markdown, display
+
+    cells = [[str(c) for c in row] for row in rows]
+    number = re.compile(r"[+−-]?[\d,.]+(e[+−-]?\d+)?( ?[%×±].*)?|–|nan")
+    right = [all(number.fullmatch(c.strip("*` ")) for c in column) for column in zip(*cells)]
+    lines = [header, ["--:" if r else ":--" for r in right], *cells]
+    display(Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines)))

@@ -127,7 +127,7 @@ const CSS = `
  padding:12px;background:var(--card);box-sizing:border-box;max-width:880px}
 .cs-race.dark{--ink:#eceff1;--soft:#b4bcc4;--line:#4a5158;--card:#17191c;--accent:#8cc4ff;--on:#10131a}
 .cs-race *{box-sizing:border-box}
-.cs-race .row{display:flex;flex-wrap:wrap;gap:8px 14px;align-items:end;margin:0 0 10px}
+.cs-race .cs-row{display:flex;flex-wrap:wrap;gap:8px 14px;align-items:end;margin:0 0 10px}
 .cs-race label{display:flex;flex-direction:column;gap:2px;font-size:12.5px;color:var(--soft);min-width:0}
 .cs-race select,.cs-race input[type=number]{font:inherit;font-size:14px;color:var(--ink);background:var(--card);
  border:1px solid var(--soft);border-radius:5px;padding:4px 6px;min-height:30px;max-width:100%}
@@ -145,26 +145,27 @@ const CSS = `
 .cs-race td canvas{display:block}
 .cs-race td.strip{width:34%}
 .cs-race td.strip canvas{width:100%;height:14px}
+.cs-race b{font-weight:600;color:var(--ink)}
 .cs-race [hidden]{display:none!important}
 .cs-race .note{font-size:12.5px;color:var(--soft);margin:6px 0 0}
 @media(max-width:520px){.cs-race{padding:8px}.cs-race canvas.field{aspect-ratio:4/3}.cs-race input[type=range]{width:110px}}
 `;
 
 const TEMPLATE = `
-<div class="row">
+<div class="cs-row">
  <label>surface<select data-k="surface"></select></label>
- <label data-for="bowl"><span>condition number κ = <output></output></span><input type="range" data-k="kappa" min="1" max="200" step="1"></label>
+ <label data-for="bowl"><span>condition number κ = <b></b></span><input type="range" data-k="kappa" min="1" max="200" step="1"></label>
  <label>start x<input type="number" data-k="start_x" step="0.1"></label>
  <label>start y<input type="number" data-k="start_y" step="0.1"></label>
  <label>learning rates<select data-k="common"><option value="">each at its own best</option><option value="1">all at a common one</option></select></label>
- <label data-for="common"><span>rate = <output></output></span><input type="range" data-k="lr" min="-4" max="0" step="0.1"></label>
- <label><span>gradient noise = <output></output></span><input type="range" data-k="noise" min="0" max="5" step="0.1"></label>
+ <label data-for="common"><span>rate = <b></b></span><input type="range" data-k="lr" min="-4" max="0" step="0.1"></label>
+ <label><span>gradient noise = <b></b></span><input type="range" data-k="noise" min="0" max="5" step="0.1"></label>
 </div>
-<div class="row">
+<div class="cs-row">
  <label>your bet: first to arrive<select data-k="bet"><option value="">no bet yet</option></select></label>
  <button class="main" data-do="race">Race!</button><button data-do="pause">Pause</button><button data-do="step">Step</button>
  <button data-do="restart">Restart</button>
- <label><span>speed × <output></output></span><input type="range" data-k="speed" min="0.2" max="5" step="0.1"></label>
+ <label><span>speed × <b></b></span><input type="range" data-k="speed" min="0.2" max="5" step="0.1"></label>
 </div>
 <canvas class="field" role="img"></canvas>
 <p class="status" role="status" aria-live="polite"></p>
@@ -544,7 +545,7 @@ function render({ model, el }) {
     controls.noise.value = get("noise");
     controls.bet.value = get("bet");
     controls.speed.value = get("speed");
-    const out = (k, text) => (controls[k].closest("label").querySelector("output").textContent = text);
+    const out = (k, text) => (controls[k].closest("label").querySelector("b").textContent = text);
     out("kappa", get("kappa"));
     out("lr", rate(get("lr")));
     out("noise", get("noise"));
