@@ -39,19 +39,19 @@ class Split:
     def batches(
         self, batch_size: int, generator: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch of (x, y), each a slice of the whole split on its device; the last may be smaller.
+        """One epoch of (x, y), cut from the whole split on its device; the last may be smaller.
 
-        Shuffled when a (CPU) generator is given. One permutation an epoch and plain slices: far
-        less work a batch than a DataLoader, for data that fits on the device.
+        Shuffled when a (CPU) generator is given. One permutation an epoch and one indexing a batch:
+        far less work than a DataLoader, for data that fits on the device.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}: it must be at least 1")
-        x, y = self.x, self.y
+        order = None
         if generator is not None:
-            order = torch.randperm(len(self), generator=generator).to(x.device)
-            x, y = x[order], y[order]
+            order = torch.randperm(len(self), generator=generator).to(self.x.device)
         for i in range(0, len(self), batch_size):
-            yield x[i : i + batch_size], y[i : i + batch_size]
+            cut = slice(i, i + batch_size) if order is None else order[i : i + batch_size]
+            yield self.x[cut], self.y[cut]
 
     def forever(
         self, batch_size: int, generator: torch.Generator
@@ -151,13 +151,19 @@ class _Unavailable(Exception):
     """Why a data set cannot be had, as the end of a sentence."""
 
 
+def data_folder() -> Path:
+    """Where data sets are kept: COURSE_DATA, else a folder in the user's cache."""
+    named = os.environ.get("COURSE_DATA")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else cache / "training-from-scratch"
+
+
 def _read(kind: str, folder: str) -> list[Tensor]:
     """Train images, train labels, test images, test labels."""
     import torchvision.datasets
 
     source = getattr(torchvision.datasets, kind)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    raw = (Path(folder) if folder else cache / "training-from-scratch") / kind / "raw"
+    raw = data_folder() / kind / "raw"
     tensors = []
     for filename, md5 in source.resources:
         path = raw / filename

@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 from course.author.errors import AuthorError
 from course.author.source import AUTHOR, Chapter
 from course.check.face import REPORT_MIME
+from course.data import data_folder
 
 CELL_SECONDS = 600
 GLUED = "application/papermill.record/text/plain"
@@ -58,12 +59,11 @@ def fingerprint(root: Path) -> str:
             continue
         if path.is_file():
             add(path.relative_to(root), hashlib.sha256(path.read_bytes()).hexdigest())
-    for folder in (os.environ.get("COURSE_DATA"), root / ".data"):
-        if folder and Path(folder).is_dir():
-            for path in _files(Path(folder)):
-                # Names and sizes only: data sets are large, and checked by checksum when loaded.
-                if path.suffix in (".gz", ".pt", ".npz", "") and "ubyte" in path.name:
-                    add(path.relative_to(folder), path.stat().st_size)
+    folder = data_folder()
+    for path in _files(folder) if folder.is_dir() else []:
+        # Names and sizes only: data sets are large, and checked by checksum when loaded.
+        if path.suffix == ".gz":
+            add(path.relative_to(folder), path.stat().st_size)
     return digest.hexdigest()[:16]
 
 
