@@ -135,6 +135,9 @@ def _run(chapter: Chapter, nb: NotebookNode) -> NotebookNode:
             "COURSE_PAGE": "1",
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
+        if env.get("COURSE_DATA"):
+            # The chapter runs in another folder: a relative name would point elsewhere.
+            env["COURSE_DATA"] = str(Path(env["COURSE_DATA"]).resolve())
         # Over TCP the kernel warns, and anyone on the machine could talk to it.
         ipc = {"transport": "ipc", "connection_file": f"{folder}/.kernel.json"}
         client = NotebookClient(
