@@ -25,6 +25,8 @@ COUNT = """async () => {
   const root = document.querySelector('.cs-race');
   const press = name => [...root.querySelectorAll('button')].find(b => b.textContent === name).click();
   press('Restart');
+  root.querySelector('input[type=radio]').click(); // a bet
+  await new Promise(r => setTimeout(r, 100));
   press('Race!');
   await new Promise(r => setTimeout(r, 500));
   const first = Number(root.dataset.frames), start = performance.now();

@@ -16,11 +16,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from course.author.source import chapter_notebook, chapter_paths
 from course.check.bank import Right, Wrong, load
 from course.check.notebook import grade_cells
 from course.grade.run import GradeError, grade, submissions
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[1]
 CHAPTER = "13_first_training_run"
 BANK = load(Path(__file__).parent / "mistakes" / f"{CHAPTER}.py")
 POINTS = {"smooth": 1, "confusion_matrix": 1, "accuracy_interval": 1}
@@ -188,40 +190,58 @@ def test_the_same_secret_gives_the_same_grades_and_keeps_a_grade_entered_by_hand
     assert (row.points, row.status) == (0.5, "partial")
 
 
-def test_stock_nbgrader_gives_the_same_points(tmp_path, source, release):
-    nbformat.write(source, _under(tmp_path / "source" / CHAPTER))
-    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\n")
-    hand_in(tmp_path / "submitted", "perfect", with_answers(release))
-    hand_in(tmp_path / "submitted", "blank", release)
+def stock(folder, chapter, source):
+    """Points by student from nbgrader's own commands, on folder/submitted."""
+    path = folder / "source" / chapter / f"{chapter}.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(source, path)
+    (folder / "nbgrader_config.py").write_text(
+        "c = get_config()\nc.ExecutePreprocessor.timeout = 300\n"
+    )
     env = os.environ | {
         "PATH": sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")
     }
-    for command in (
-        ["generate_assignment", CHAPTER, "--create", "--force"],
-        ["autograde", CHAPTER, "--create", "--force"],
-    ):
+    for command in ("generate_assignment", "autograde"):
         done = subprocess.run(
-            [sys.executable, "-m", "nbgrader", *command],
-            cwd=tmp_path,
+            [sys.executable, "-m", "nbgrader", command, chapter, "--create", "--force"],
+            cwd=folder,
             env=env,
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stderr[-2000:]
-    db = sqlite3.connect(tmp_path / "gradebook.db")
-    scores = dict(
+    db = sqlite3.connect(folder / "gradebook.db")
+    return dict(
         db.execute(
             "select a.student_id, sum(g.auto_score) from grade g "
             "join submitted_notebook n on g.notebook_id = n.id "
             "join submitted_assignment a on n.assignment_id = a.id group by a.student_id"
         )
     )
+
+
+def test_stock_nbgrader_gives_the_same_points(tmp_path, source, release):
+    hand_in(tmp_path / "submitted", "perfect", with_answers(release))
+    hand_in(tmp_path / "submitted", "blank", release)
+    scores = stock(tmp_path, CHAPTER, source)
     assert scores == {"perfect": sum(POINTS.values()), "blank": 0}
 
 
-def _under(folder):
-    folder.mkdir(parents=True)
-    return folder / f"{CHAPTER}.ipynb"
+@pytest.mark.parametrize("chapter", sorted(chapter_paths(ROOT)))
+def test_answered_chapters_score_full_points_and_released_ones_none(tmp_path, chapter):
+    """Through `course grade` and through stock nbgrader, which runs the whole chapter."""
+    answered = chapter_notebook(chapter, ROOT)
+    released = nbformat.read(ROOT / "notebooks" / chapter / f"{chapter}.ipynb", as_version=4)
+    for student, nb in {"answered": answered, "released": released}.items():
+        path = tmp_path / "submitted" / student / chapter / f"{chapter}.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(nb, path)
+    most = sum(c.metadata.nbgrader.points for c in grade_cells(released)[1].values())
+    rows = grade(tmp_path / "submitted", tmp_path / "out", lambda name: answered)
+    ours = {s: sum(r.points for r in rows if r.student == s) for s in ("answered", "released")}
+    assert ours == {"answered": most, "released": 0}
+    assert {r.status for r in rows if r.student == "released"} == {"unanswered"}
+    assert stock(tmp_path, chapter, answered) == ours
 
 
 def test_nothing_to_grade_is_said_in_one_line(tmp_path, source):

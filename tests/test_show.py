@@ -164,6 +164,28 @@ def test_stop_keeps_what_was_learned_and_start_compares():
     assert it.runs == []
 
 
+def test_a_reset_while_it_runs_stops_and_forgets():
+    clock = Clock()
+
+    def train(lr):
+        while True:
+            clock.now += 0.15
+            yield {"loss": lr}
+
+    async def session():
+        it, _ = lab(train, clock, lr=1.0)
+        task = it.start()
+        await asyncio.sleep(0.1)
+        shown = it._parts["image"].layout.display
+        it.reset()
+        await task
+        return it, shown
+
+    it, shown = asyncio.run(session())
+    assert shown is None and it._parts["image"].layout.display == "none"
+    assert it.runs == [] and it._parts["status"].value == "ready"
+
+
 def test_stop_counts_even_before_the_first_slice():
     def train(lr):
         while True:

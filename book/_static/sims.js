@@ -21,8 +21,10 @@ class Model {
   off(event, f) {
     this.listeners[event] = (this.listeners[event] ?? []).filter((g) => g !== f);
   }
+  // A slider saves many times a second, and browsers limit how often an address may change.
   save_changes() {
-    history.replaceState(null, "", this.link());
+    clearTimeout(this.later);
+    this.later = setTimeout(() => history.replaceState(history.state, "", this.link()), 200);
   }
   link() {
     const state = encodeURIComponent(JSON.stringify(this.state));

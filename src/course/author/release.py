@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import re
 import sysconfig
 import tempfile
 from collections.abc import Iterator
@@ -113,7 +114,7 @@ def generate(path: Path, root: Path) -> tuple[str, str]:
         result = api.generate_assignment(chapter.name, force=True, create=True)
         made = folder / "notebooks" / chapter.name / f"{chapter.name}.ipynb"
         if not result["success"] or not made.exists():
-            raise AuthorError(f"{chapter.name}: nbgrader refused it: {_reason(result)}")
+            raise AuthorError(f"{chapter.name}: nbgrader refused it: {reason(result)}")
         released = nbformat.read(made, as_version=4)
     _verify(chapter, released)
     return _text(answered), _text(released)
@@ -147,10 +148,7 @@ def _course(root: Path) -> Iterator[tuple[Path, Any]]:
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import PyFileConfigLoader
 
-    scripts = sysconfig.get_path("scripts")
-    if scripts not in os.environ.get("PATH", "").split(os.pathsep):
-        # nbgrader starts `alembic` by name.
-        os.environ["PATH"] = scripts + os.pathsep + os.environ.get("PATH", "")
+    scripts_on_path()
     with tempfile.TemporaryDirectory(prefix="release-") as folder:
         config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
         config.CourseDirectory.root = folder
@@ -160,9 +158,18 @@ def _course(root: Path) -> Iterator[tuple[Path, Any]]:
         yield Path(folder), api
 
 
-def _reason(result: dict[str, Any]) -> str:
-    lines = [x for x in str(result.get("error") or result.get("log")).splitlines() if x.strip()]
-    return lines[-1] if lines else "no reason given"
+def scripts_on_path() -> None:
+    """nbgrader starts `alembic` by name: put this interpreter's scripts on PATH."""
+    scripts = sysconfig.get_path("scripts")
+    if scripts not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = scripts + os.pathsep + os.environ.get("PATH", "")
+
+
+def reason(result: dict[str, Any]) -> str:
+    """The last line of what nbgrader's API says about a failure, without colours."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(result.get("error") or result.get("log") or ""))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no reason given"
 
 
 def _verify(chapter: Chapter, released: NotebookNode) -> None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
-import re
 import secrets
 import shutil
-import sysconfig
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from course.author.release import reason, scripts_on_path
 from course.check.notebook import QUIET_KERNEL, BadNotebook, grade_cells, outcome, read
 from course.grade.rebuild import rebuild
 
@@ -164,7 +162,7 @@ class _Course:
         folder = self.out / "source" / chapter
         folder.mkdir(parents=True, exist_ok=True)
         nbformat.write(source, folder / f"{chapter}.ipynb")
-        _scripts_on_path()
+        scripts_on_path()
         self._must(self.api.generate_assignment(chapter, force=True, create=True), chapter)
         self.releases[chapter] = read(self.out / "release" / chapter / f"{chapter}.ipynb")
 
@@ -194,7 +192,7 @@ class _Course:
             if unreadable:
                 status, message = "crashed", unreadable
             elif not run["success"]:
-                status, message = "crashed", _last_line(run)
+                status, message = "crashed", reason(run)
             points, most = scores.get(name, (0.0, float(cell.metadata.nbgrader.points)))
             yield Grade(
                 s.student, s.chapter, name, points, most, _status(status, points, most), message
@@ -213,7 +211,7 @@ class _Course:
     @staticmethod
     def _must(result: dict[str, Any], what: str) -> None:
         if not result["success"]:
-            raise GradeError(f"nbgrader could not take {what}: {_last_line(result)}")
+            raise GradeError(f"nbgrader could not take {what}: {reason(result)}")
 
 
 def _status(status: str, points: float, most: float) -> str:
@@ -221,16 +219,3 @@ def _status(status: str, points: float, most: float) -> str:
     if 0 < points < most:
         return "partial"
     return "passed" if points >= most > 0 else ("failed" if status == "passed" else status)
-
-
-def _last_line(result: dict[str, Any]) -> str:
-    text = str(result.get("error") or result.get("log") or "unknown")
-    lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "unknown"
-
-
-def _scripts_on_path() -> None:
-    """nbgrader starts `alembic` by name: put this interpreter's scripts on PATH."""
-    scripts = sysconfig.get_path("scripts")
-    if scripts not in os.environ.get("PATH", "").split(os.pathsep):
-        os.environ["PATH"] = scripts + os.pathsep + os.environ.get("PATH", "")

@@ -119,7 +119,8 @@ class Lab:
                         run.add(entry)
                 if not run.wanted and run.status == "running":
                     run.status = "stopped"
-                if self._clock() - drawn >= REDRAW or run.status != "running":
+                due = self._clock() - drawn >= REDRAW or run.status != "running"
+                if due and any(r is run for r in self.runs):  # else a reset has forgotten it
                     self._show(f"{run.status}: {run.label}")
                     drawn = self._clock()
                 await asyncio.sleep(0.02)
@@ -140,8 +141,10 @@ class Lab:
         if not self._parts:
             return
         self._parts["status"].value = status
-        if any(r.values for r in self.runs):
-            self._parts["image"].value = self._figure()
+        image, filled = self._parts["image"], any(r.values for r in self.runs)
+        if filled:
+            image.value = self._figure()
+        image.layout.display = None if filled else "none"  # no broken picture
 
     def widget(self) -> Any:
         """The lab as one ipywidget."""
@@ -154,7 +157,7 @@ class Lab:
             stop.on_click(lambda _: self.stop())
             reset.on_click(lambda _: self.reset())
             status = w.Label("ready: turn the knobs, then Start")
-            image = w.Image(format="png", layout=w.Layout(max_width="840px"))
+            image = w.Image(format="png", layout=w.Layout(max_width="840px", display="none"))
             self._parts = {"status": status, "image": image}
             buttons = w.HBox([start, stop, reset])
             self._parts["all"] = w.VBox([*self.knobs.values(), buttons, status, image])
