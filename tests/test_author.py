@@ -385,7 +385,7 @@ def test_only_what_changed_runs_again(executed, monkeypatch):
     keys.add(execute.fingerprint(folder))
     data = folder / "data" / "MNIST" / "raw"
     data.mkdir(parents=True)
-    (data / "train-images-idx3-ubyte").write_bytes(b"x")
+    (data / "train-images-idx3-ubyte.gz").write_bytes(b"x")
     monkeypatch.setenv("COURSE_DATA", str(folder / "data"))
     keys.add(execute.fingerprint(folder))
     monkeypatch.setenv("COURSE_SEED", "5")

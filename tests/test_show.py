@@ -17,7 +17,7 @@ import ipywidgets as w
 import pytest
 from matplotlib.figure import Figure
 
-from course.show import Lab, Sim, glue, label_lines, style
+from course.show import Lab, Sim, glue, label_lines, style, table
 
 
 def test_labels_stand_at_their_lines_in_order_and_do_not_overlap():
@@ -235,3 +235,11 @@ def test_on_a_page_the_recorded_runs_are_made_at_once(monkeypatch):
     it._ipython_display_()
     assert [r["loss"] for r in it.runs] == [[1.0], [1.4]]
     assert shown[0].data[:4] == b"\x89PNG" and "make lab" in shown[1].data
+
+
+def test_tables_align_numbers_right_and_words_left(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda x: shown.append(x.data))
+    table(["name", 1, "value"], [["SGD", "1,000", "**0.92** ± 0.01"], ["Adam", 5, "2e-3"]])
+    lines = shown[0].splitlines()
+    assert lines[1] == "| :-- | --: | --: |" and lines[2].startswith("| SGD | 1,000 |")

@@ -351,7 +351,7 @@ def _name(rule: _Rule, judged: list[tuple], bad: list[tuple], still: set[str]) -
         for (a, first), (b, second) in itertools.combinations(table, 2):
             if (
                 not a.keys() & b.keys()
-                and matches({**a, **b}, some, 4)
+                and matches({**a, **b}, some, 2)
                 and matches({**a, **b}, bad)
             ):
                 return f"Two mistakes at once. {first} {second}"

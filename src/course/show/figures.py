@@ -114,6 +114,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
     cells = [[str(c) for c in row] for row in rows]
     number = re.compile(r"[+−-]?[\d,.]+(e[+−-]?\d+)?( ?[%×±].*)?|–|nan")
-    right = [all(number.fullmatch(c.strip("*` ")) for c in column) for column in zip(*cells)]
+    right = [
+        all(number.fullmatch(c.replace("*", "").strip()) for c in column) for column in zip(*cells)
+    ]
     lines = [list(map(str, header)), ["--:" if r else ":--" for r in right], *cells]
     display(Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines)))
