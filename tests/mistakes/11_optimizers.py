@@ -492,3 +492,80 @@ ANSWERS += wrong(
     ("subtracts weight_decay · param without lr", "not scaled by lr", (DECAY, "    decay = weight_decay * param\n"), ("+ eps)\n", "+ eps) + decay\n")),
     ("default decay", "defaults", ("weight_decay=1e-2", "weight_decay=1e-1")),
 )  # fmt: skip
+
+# Mistakes of whole lines, and two at once.
+ANSWERS += wrong(
+    "momentum_step",
+    MOMENTUM,
+    ("velocity form with lr inside", "fold lr", ("momentum * v + grad", "momentum * v - lr * grad"), ("param -= lr * v", "param += v")),
+    ("state rebound to a new dict", "nothing is remembered", ('state["v"] = v', 'state = {"v": v}')),
+    ("factors swapped", "swapped the factors", ("momentum * v + grad", "(1 - momentum) * v + momentum * grad")),
+    ("old buffer", "old buffer", ("    v = momentum * v + grad\n", ""), ('    state["v"] = v\n', '    state["v"] = momentum * v + grad\n')),
+    ("no lr", "not scaled by lr", ("lr * v", "v")),
+    ("nothing fades", "forgets nothing", ("momentum * v + grad", "v + grad")),
+    ("arguments in another order", "by position", ("lr=0.01, momentum=0.9", "momentum=0.9, lr=0.01")),
+    ("argument renamed", "signature", ("momentum=0.9", "mu=0.9"), ("momentum * v", "mu * v")),
+    ("float32 buffer", "few digits", ("+ grad", "+ grad.float()"), ("zeros_like(param)", "zeros(param.shape)")),
+    ("buffer scaled in place", "buffer itself by lr", ("lr * v", "v.mul_(lr)")),
+    ("memory by id", "state", ("    v = state", '    state = globals().setdefault("M", {}).setdefault(id(param), {})\n    v = state')),
+    ("a flattened copy", "gave you a copy", ("param -= lr * v", "param.reshape(-1).sub_(lr * v.reshape(-1))")),
+    ("dampened and uphill", "uphill", ("+ grad", "+ (1 - momentum) * grad"), ("param -=", "param +=")),
+)  # fmt: skip
+ANSWERS += wrong(
+    "nesterov_step",
+    NESTEROV,
+    ("sign of the buffer", "subtract the buffer", ("grad + momentum * v)", "grad - momentum * v)")),
+    ("momentum on the gradient", "scales grad by momentum", ("(grad + momentum * v)", "(v + momentum * grad)")),
+    ("lr on the gradient only", "lr scales the gradient only", ("lr * (grad + momentum * v)", "lr * grad + momentum * v")),
+    ("half as far", "half as far", ("lr * (grad", "lr / 2 * (grad")),
+    ("dampened throughout", "dampened", ("+ grad\n", "+ (1 - momentum) * grad\n"), ("(grad +", "((1 - momentum) * grad +")),
+    ("look-ahead in the gradient's memory", "changed `grad` in place", ("(grad + momentum * v)", "grad.add_(momentum * v)")),
+)  # fmt: skip
+ANSWERS += wrong(
+    "rmsprop_step",
+    RMSPROP,
+    ("eps in the numerator", "numerator", ("grad / (v.sqrt() + eps)", "(grad + eps) / v.sqrt()")),
+    ("eps outside the brackets", "brackets", ("(v.sqrt() + eps)", "v.sqrt() + eps")),
+    ("the larger of root and eps", "larger of", ("(v.sqrt() + eps)", "v.sqrt().clamp(min=eps)")),
+    ("root kept", "store the root", ('state["v"] = v\n', 'state["v"] = v.sqrt()\n')),
+    ("root taken in place", "root of v in place", ("v.sqrt() + eps", "v.sqrt_().add_(eps)")),
+    ("alpha on both", "by alpha too", ("alpha * v + (1 - alpha) * grad**2", "alpha * (v + grad**2)")),
+    ("v never shrinks", "never shrinks", ('    state["v"] = v\n', '    v = torch.maximum(v, state.get("v", v))\n    state["v"] = v\n')),
+    ("momentum added", "momentum to RMSProp", ("    param -= lr * grad / (v.sqrt() + eps)", '    b = state["b"] = 0.9 * state.get("b", 0) + grad / (v.sqrt() + eps)\n    param -= lr * b')),
+    ("zero taken for missing", "zero", ("    v = alpha", "    alpha = alpha or 0.99\n    v = alpha")),
+    ("Adagrad, eps inside", "Adagrad", ("alpha * v + (1 - alpha) * grad**2", "v + grad**2"), ("(v.sqrt() + eps)", "(v + eps).sqrt()")),
+)  # fmt: skip
+MORE = (
+    ("corrected after the root", "after the root", ("(v_hat.sqrt() + eps)", "(v.sqrt() / (1 - b2**t) + eps)")),
+    ("corrections swapped", "are swapped", ("b1**t", "b3**t"), ("b2**t", "b1**t"), ("b3**t", "b2**t")),
+    ("β times t", "it is a power", ("b1**t", "b1 * t"), ("b2**t", "b2 * t")),
+    ("one β for both", "betas[0] for both", ("b1, b2 = betas", "b1 = b2 = betas[0]")),
+    ("m forgotten", "m is not remembered", ("t=t, m=m, v=v", "t=t, v=v")),
+    ("v forgotten", "v is not remembered", ("t=t, m=m, v=v", "t=t, m=m")),
+    ("m not averaged", "last gradient alone", ('b1 * state.get("m", torch.zeros_like(param)) + (1 - b1) * grad', "grad.clone()")),
+    ("half precision", "few digits", ("lr * m_hat / (v_hat.sqrt() + eps)", "(lr * m_hat / (v_hat.sqrt() + eps)).half()")),
+    ("no correction, eps inside", "no bias correction", ("m / (1 - b1**t)", "m"), ("v / (1 - b2**t)", "v"), ("(v_hat.sqrt() + eps)", "(v_hat + eps).sqrt()")),
+    ("AdaBelief", "AdaBelief", ("grad**2", "(grad - m) ** 2")),
+    ("float32 moments", "few digits", ("* grad**2", "* grad.float() ** 2"), ("* grad\n", "* grad.float()\n"), ("zeros_like(param)", "zeros(param.shape)")),
+    ("ε in the correction", "added to the bias correction", ("(1 - b1**t)", "(1 - b1**t + eps)"), ("(1 - b2**t)", "(1 - b2**t + eps)")),
+)  # fmt: skip
+ANSWERS += wrong("adam_step", ADAM, *MORE)
+ANSWERS += wrong(
+    "adamw_step",
+    ADAMW,
+    *MORE,
+    ("decay in the numerator", "divided by √v̂", (DECAY, ""), ("lr * m_hat / ", "lr * (m_hat + weight_decay * param) / ")),
+    ("decays twice", "decay twice in one call", (DECAY, DECAY + DECAY)),
+    ("divides", "divides by 1 + lr", ("*= 1 - lr * weight_decay", "/= 1 + lr * weight_decay")),
+    ("L1", "as L1 does", ("*= 1 - lr * weight_decay", "-= lr * weight_decay * param.sign()")),
+    ("lr in L2", "L2", (DECAY, ""), ("    t = state", "    grad = grad + lr * weight_decay * param\n    t = state")),
+    ("no decay, no correction", "no weight decay", (DECAY, ""), ("m / (1 - b1**t)", "m"), ("v / (1 - b2**t)", "v")),
+)  # fmt: skip
+ONE_STEP_SIZE = (
+    "lr * m_hat / (v_hat.sqrt() + eps)",
+    "lr * (1 - b2**t) ** 0.5 / (1 - b1**t) * m / (v.sqrt() + eps * (1 - b2**t) ** 0.5)",
+)
+ANSWERS += [
+    Right("adam_step", "one step size, eps scaled with it", but(ADAM, ONE_STEP_SIZE)),
+    Right("adamw_step", "one step size, eps scaled with it", but(ADAMW, ONE_STEP_SIZE)),
+]

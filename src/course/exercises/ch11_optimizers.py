@@ -331,6 +331,11 @@ def _name(rule: _Rule, judged: list[tuple], bad: list[tuple], still: set[str]) -
         for changes, words in table:
             if matches(changes, judged):
                 return words
+        if all(_same(got, want, case, 1e-3).all() for case, got, want in bad):
+            return (
+                "Your steps agree with torch's to a few digits only: something is computed in a smaller dtype "
+                "than the parameter's. Make what you keep with `torch.zeros_like(param)`, and round nothing."
+            )
         if len(labels) == 1 and labels <= _ONLY.keys():
             return _ONLY[labels.pop()]
         if labels == {_VIEW} and labels <= still:
@@ -343,25 +348,25 @@ def _name(rule: _Rule, judged: list[tuple], bad: list[tuple], still: set[str]) -
         first_right = judged[0][0]["label"] not in labels
         if labels <= {_TWO, _AGAIN} or (first_right and _AGAIN in labels):
             return _ELSEWHERE
-        # A mistake may come with another one, or with a memory that goes on from case to case.
-        some = [j for j in bad if j[0]["label"] not in (_TWO, _AGAIN, _REUSE)][:1] or bad[:1]
-        for changes, words in table:
-            if matches(changes, some):
-                return words
+        # A mistake may come with another one, or with a memory that goes on from case to case:
+        # then only the first case is clean, and names the mistake if there is but one that fits.
+        plain = [j for j in bad if j[0]["label"] not in (_TWO, _AGAIN, _REUSE)] or bad
+        for where in (plain, judged[:1] if not first_right else []):
+            fits = [words for changes, words in table if where and matches(changes, where)]
+            if len(set(fits)) == 1 or (fits and where is plain):
+                return fits[0]
         for (a, first), (b, second) in itertools.combinations(table, 2):
             if (
                 not a.keys() & b.keys()
-                and matches({**a, **b}, some, 2)
+                and matches({**a, **b}, plain[:1], 2)
                 and matches({**a, **b}, bad)
             ):
                 return f"Two mistakes at once. {first} {second}"
-    if all(_same(got, want, case, 1e-3).all() for case, got, want in bad):
-        return (
-            "Your steps agree with torch's to a few digits only: something is computed in a smaller dtype "
-            "than the parameter's. Make what you keep with `torch.zeros_like(param)`, and round nothing."
-        )
     if len(judged) > len(bad) and {c["label"] for c, _, _ in judged} - labels == {_DEFAULTS}:
-        return "Only the default hyperparameters agree: your code uses constants in place of its arguments."
+        return (
+            "Only the default hyperparameters agree: your code uses constants in place of its arguments, "
+            "or an ε stands where it does not belong and is too small by default to be seen."
+        )
     return _first_difference(rule, *bad[0])
 
 
@@ -454,6 +459,10 @@ v = 0 * g if t == 1 else momentum * v + g
     Your first call does not use its gradient: a buffer of zeros takes the first gradient like any other.
 keep = dict(v=d, t=t) if t == 1 else dict(v=v, t=t)
     Your first buffer is the first step's direction: it is the first gradient itself.
+keep = dict(v=lr * v, t=t)
+    Your step scales the buffer itself by lr, and the next step finds it scaled: multiply out of place.
+v = momentum * v + (g if t > 1 else (1 + momentum) * g)
+    Your first gradient enters the buffer twice: start from zeros, or add to the buffer from the second call on.
 momentum = 0.9
     Your code uses a hard-wired momentum instead of the argument: use what the caller passes.
 lr = 0.01
@@ -523,6 +532,8 @@ v = g * g
     v is the last squared gradient alone: average it with the old v, BETA · v + (1 − BETA) · grad².
 keep = dict(m=m, v=sqrt(v), t=t)
     You store the root of v in `state`, and take it for v in the next step: store v, or square it again.
+keep = dict(m=m, v=root + eps, t=t)
+    Your step takes the root of v in place, so the next step finds a root: take it out of place.
 keep = dict(m=m, v=vh + eps, t=t)
     You store v + ε in `state`, so ε piles up: keep v as it is.
 d = g / (root + eps) * sign(g)
@@ -548,6 +559,12 @@ mh = m * (1 - b1**t); vh = v * (1 - b2**t)
     Your bias correction multiplies by 1 − βᵗ: divide, the averages are too small at first.
 mh = m / (1 - b1 * t); vh = v / (1 - b2 * t)
     Your bias correction multiplies β by t: it is a power, 1 − βᵗ.
+mh = m / (1 - b1**t + eps); vh = v / (1 - b2**t + eps)
+    ε is added to the bias correction: it belongs to the root, √v̂ + ε, and only there.
+vh = v / (1 - b2)
+    The power t is missing in the bias correction of v: divide by 1 − β₂ᵗ.
+mh = m / (1 - b1)
+    The power t is missing in the bias correction of m: divide by 1 − β₁ᵗ.
 vh = v / (1 - b1**t)
     Your bias correction uses β₁ for both moments: divide v by 1 − β₂ᵗ.
 mh = m / (1 - b2**t)
@@ -633,6 +650,8 @@ q = p; g = g + weight_decay * p
     decay is decoupled: multiply `param` by 1 − lr · weight_decay, apart from the gradient.
 q = p
     There is no weight decay: multiply `param` by 1 − lr · weight_decay as well.
+q = p; g = g + lr * weight_decay * p
+    You add lr · weight_decay · param to the gradient: L2 regularisation, which Adam then divides by √v̂. Decay `param` itself.
 g = g + weight_decay * p
     You decay twice, once decoupled and once as L2 in the gradient: leave the gradient as it comes.
 q = p; d = (mh + weight_decay * p) / (root + eps)
