@@ -66,6 +66,8 @@ def _cases(rule: _Rule, rng: np.random.Generator) -> list[Case]:
     zero = {"momentum": 0.0, "alpha": 0.0, "betas": [0.0, 0.0], "weight_decay": 0.0}
     plan: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
         ("a vector", (4,), {}),
+        # Early and of the same shape, so that a memory outside `state` shows here and does not crash.
+        (_AGAIN, (4,), {"restart": RESTART}),
         (_DEFAULTS, (3,), {"hyper": {}}),
         ("a matrix in float32", (2, 3), {"dtype": "float32"}),
         ("a single number (shape ())", (), {}),
@@ -74,7 +76,6 @@ def _cases(rule: _Rule, rng: np.random.Generator) -> list[Case]:
         (_ZERO, (3,), {"zero": True}),
         (_POSITIONAL, (3,), {"positional": True}),
         (_TWO, (3,), {"parameters": 2}),
-        (_AGAIN, (3,), {"restart": RESTART}),
         (_REUSE, (3,), {"reuse": True}),
         ("a learning rate that changes", (3,), {"schedule": True}),
         (_FLAT_ZERO, (3,), {"zeros": 5}),

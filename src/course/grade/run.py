@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import secrets
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -95,7 +96,10 @@ def grade(
         except KeyError:
             raise GradeError(f"there is no chapter {name!r} in solutions/") from None
     for submission in found:
-        new = list(course.grade(submission))
+        with warnings.catch_warnings():
+            # SQLAlchemy warns about nbgrader's own use of it, nbformat about cells without ids.
+            warnings.simplefilter("ignore")
+            new = list(course.grade(submission))
         rows += new
         progress(submission, new)
     write_csv(out / "grades.csv", rows)
