@@ -23,6 +23,7 @@ def name(answer: Answer) -> str:
     return f"{answer.exercise}-{kind}-{answer.label}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [a for a in ANSWERS if isinstance(a, Wrong)], ids=name)
 def test_wrong_answers_are_rejected_and_named(answer):
     report = trial(find(answer.exercise), answer.code)
@@ -31,6 +32,7 @@ def test_wrong_answers_are_rejected_and_named(answer):
     assert answer.says.lower() in report.message.lower()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("answer", [a for a in ANSWERS if isinstance(a, Right)], ids=name)
 def test_right_answers_are_accepted_whatever_the_cases(answer, seed):

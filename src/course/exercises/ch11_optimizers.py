@@ -332,7 +332,7 @@ def _name(rule: _Rule, judged: list[tuple], bad: list[tuple], still: set[str]) -
         for changes, words in table:
             if matches(changes, judged):
                 return words
-        if all(_same(got, want, case, 1e-3).all() for case, got, want in bad):
+        if all(_same(got, want, case, 3e-3).all() for case, got, want in bad):
             return (
                 "Your steps agree with torch's to a few digits only: something is computed in a smaller dtype "
                 "than the parameter's. Make what you keep with `torch.zeros_like(param)`, and round nothing."
@@ -394,7 +394,9 @@ def _explain(case: Case, crash: Crash) -> str | None:
             f"`state` is empty at the first call, and your code reads {crash.message} from it: "
             "use `state.get(…)`, or make the entry when it is missing."
         )
-    if "must match the size of tensor" in crash.message and case["label"] != "a vector":
+    sizes = "must match the size of tensor", "match the broadcast shape ["
+    stray = any(s in crash.message for s in sizes) and "broadcast shape [1]" not in crash.message
+    if stray and case["label"] != "a vector":
         return (
             f"What your code remembers has the shape of another parameter ({crash.message}). Keep it in "
             "`state`: each parameter brings its own dict. A global, an attribute or a default argument is "
