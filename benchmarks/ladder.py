@@ -76,8 +76,12 @@ def main() -> int:
     )
     args = parser.parse_args()
     os.environ["COURSE_DEVICE"] = args.device
-    device = runtime.device()
-    mnist = data.load("mnist").to(device)
+    try:
+        device = runtime.device()
+        mnist = data.load("mnist").to(device)
+    except RuntimeError as e:
+        print(f"ladder: {e}", file=sys.stderr)
+        return 1
     if mnist.name != "mnist":
         print(
             "ladder: this needs real MNIST: set COURSE_DATA or connect to a network",

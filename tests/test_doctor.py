@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import course.doctor as doctor
+from course import data
 
 
 def found(name):
@@ -22,12 +23,37 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
     assert not c.ok and "cuda:77" in c.words
 
 
-def test_a_data_folder_that_is_not_there_is_named(monkeypatch, tmp_path):
+def test_the_data_folder_is_looked_into(monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "nowhere"))
-    assert not found("data").ok
-    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    assert not found("data").ok and "nowhere" in found("data").words
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
-    assert found("data").ok and "MNIST" in found("data").words
+    assert found("data").ok and "nothing yet" in found("data").words
+    monkeypatch.setattr(
+        data, "inspect", lambda name: {"images.gz": "whole" if name == "mnist" else "missing"}
+    )
+    assert found("data").ok and found("data").words.endswith("holds mnist")
+
+
+def test_a_damaged_file_is_named(monkeypatch, tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"partial")
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    assert not found("data").ok and "mnist t10k-labels-idx1-ubyte.gz" in found("data").words
+
+
+def test_a_folder_that_cannot_be_written_matters_only_without_the_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    monkeypatch.setattr(doctor.os, "access", lambda path, mode: False)
+    assert not found("data").ok and "cannot be written" in found("data").words
+    monkeypatch.setattr(data, "inspect", lambda name: {"images.gz": "whole"})
+    assert found("data").ok
+
+
+def test_isolation_is_optional(monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "which", lambda name, path=None: None)
+    assert found("bubblewrap").ok and "not here" in found("bubblewrap").words
+    assert not found("alembic").ok
 
 
 def test_a_tool_that_is_missing_says_how_to_get_it(monkeypatch):

@@ -80,9 +80,33 @@ def test_seeding_covers_python_numpy_and_torch(monkeypatch):
     assert draws() == first
     monkeypatch.setenv("COURSE_SEED", "1")
     assert all(a != b for a, b in zip(draws(), first))
-    monkeypatch.setenv("COURSE_SEED", "-1")
-    with pytest.raises(RuntimeError, match="whole number"):
+    monkeypatch.setenv("COURSE_SEED", "")
+    assert draws() == first
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "x", "9" * 30])
+def test_a_seed_that_is_none_is_one_clear_line(monkeypatch, text):
+    monkeypatch.setenv("COURSE_SEED", text)
+    with pytest.raises(RuntimeError, match="whole number") as e:
         runtime.seed()
+    assert "\n" not in str(e.value)
+
+
+def test_the_cuda_branches_without_a_gpu(monkeypatch):
+    """The branches, with stand-ins for what only a GPU has."""
+    gpu, calls = torch.device("cuda:1"), []
+    monkeypatch.setenv("COURSE_DEVICE", "cuda:1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert runtime.device() == gpu and runtime.budget(3, 5) == 5
+    monkeypatch.setattr(torch.cuda, "synchronize", calls.append)
+    with runtime.timer():
+        calls.append("work")
+    assert calls == [gpu, "work", gpu]
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", {gpu: 7}.get)
+    assert runtime.peak_memory() == 7
+    for bf16, wanted in ((True, torch.bfloat16), (False, torch.float16)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+        assert runtime.autocast_dtype(gpu) == wanted
 
 
 def test_peak_memory_grows_with_what_is_held():

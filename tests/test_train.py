@@ -81,6 +81,28 @@ def test_on_step_can_stop_the_run(task):
     assert history.steps == [1, 2] and "step 2" in history.stopped
 
 
+def test_batches_that_run_out_are_named(task, capsys):
+    model, batches = task
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    history = fit(model, optimizer, batches, steps=100)
+    assert len(history.loss) == 8 and "ran out after step 8 of 100" in history.stopped
+    assert history.stopped in capsys.readouterr().out
+    exact = fit(model, optimizer, batches, steps=8, show=False)
+    assert exact.stopped is None
+
+
+def test_an_interrupt_while_evaluating_leaves_the_model_ready_to_go_on(task):
+    model, batches = task
+
+    def interrupted():
+        yield batches[0]
+        raise KeyboardInterrupt
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    history = fit(model, optimizer, batches, steps=8, every=2, evaluate_on=interrupted, show=False)
+    assert history.stopped == "interrupted after step 2" and model.training
+
+
 def test_evaluate_weights_a_smaller_last_batch_and_restores_each_mode():
     model = nn.Sequential(nn.Linear(5, 2), nn.Dropout(0.5), nn.BatchNorm1d(2))
     model[2].eval()

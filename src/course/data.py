@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import http.client
 import os
 import socket
 import tempfile
+import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +22,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 DOWNLOAD_SECONDS = 10
+"""A download that brings nothing for so long has failed."""
+ANSWER_SECONDS = 5
+"""A server that has not answered after so long counts as unreachable."""
 HELD_OUT = 5_000
 """Of MNIST's 60,000 training images the first 5,000 are for validation, as TensorFlow's tutorial did."""
 
@@ -109,6 +116,7 @@ def load(name: str = "mnist", seed: int = 0) -> Dataset:
     "mnist" and "fashion_mnist" are read from the folder COURSE_DATA (torchvision's layout) or a
     cache folder, and downloaded through torchvision when they are not there. Files whose checksum
     is wrong are never used. Without a network the answer is scikit-learn's digits (`.name` says so).
+    A second call in one process gives the same tensors: clone what you change in place.
 
     Args:
         name: "mnist", "fashion_mnist" or "digits".
@@ -118,22 +126,23 @@ def load(name: str = "mnist", seed: int = 0) -> Dataset:
         ValueError: there is no data set of that name.
         RuntimeError: COURSE_DATA cannot be written and does not hold the data.
     """
-    if name not in ("digits", *_TORCHVISION):
-        names = ", ".join(["digits", *_TORCHVISION])
+    if name not in ("digits", *TORCHVISION):
+        names = ", ".join(["digits", *TORCHVISION])
         raise ValueError(f"no data set {name!r}: choose one of {names}")
     data = _load(name, seed, os.environ.get("COURSE_DATA", ""))
     print(data.note)
     return data
 
 
-_TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
+TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
+"""Our names of data sets, and torchvision's classes; one line adds one of MNIST's form."""
 
 
 @functools.cache
 def _load(name: str, seed: int, folder: str) -> Dataset:
     if name == "digits":
         return _digits(seed, "scikit-learn's digits: 1,797 handwritten digits of 8×8 pixels")
-    kind = _TORCHVISION[name]
+    kind = TORCHVISION[name]
     try:
         train_x, train_y, test_x, test_y = _read(kind, folder)
     except _Unavailable as e:
@@ -155,7 +164,20 @@ def data_folder() -> Path:
     """Where data sets are kept: COURSE_DATA, else a folder in the user's cache."""
     named = os.environ.get("COURSE_DATA")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else cache / "training-from-scratch"
+    return Path(named).expanduser() if named else cache / "training-from-scratch"
+
+
+def inspect(name: str) -> dict[str, str]:
+    """The files of a data set of torchvision's: each is "whole", "missing" or "damaged"."""
+    import torchvision.datasets
+
+    kind = TORCHVISION[name]
+    found = {}
+    for filename, md5 in getattr(torchvision.datasets, kind).resources:
+        path = data_folder() / kind / "raw" / filename
+        whole = _verified(path, md5) is not None
+        found[filename] = "whole" if whole else "damaged" if path.exists() else "missing"
+    return found
 
 
 def _read(kind: str, folder: str) -> list[Tensor]:
@@ -169,7 +191,7 @@ def _read(kind: str, folder: str) -> list[Tensor]:
         path = raw / filename
         data = _verified(path, md5)
         if data is None:
-            _download(source.mirrors, path, md5, named=bool(folder))
+            _download(source.mirrors, path, md5, folder)
             data = _verified(path, md5)
             if data is None:
                 raise _Unavailable(f"could not be stored in {raw}")
@@ -186,7 +208,7 @@ def _verified(path: Path, md5: str) -> bytes | None:
     return data if hashlib.md5(data, usedforsecurity=False).hexdigest() == md5 else None
 
 
-def _download(mirrors: list[str], path: Path, md5: str, named: bool) -> None:
+def _download(mirrors: list[str], path: Path, md5: str, named: str) -> None:
     from torchvision.datasets.utils import download_url
 
     damaged = path.exists()
@@ -199,25 +221,47 @@ def _download(mirrors: list[str], path: Path, md5: str, named: bool) -> None:
             raise _Unavailable(f"is not here and {path.parent} cannot be written") from None
         what = f"{path.name} in it is damaged" if damaged else f"holds no {path.name}"
         raise RuntimeError(
-            f"COURSE_DATA cannot be written ({e.strerror}) and {what}: "
+            f"COURSE_DATA={named} cannot be written ({e.strerror}) and {what}: "
             "choose a folder that you can write to, or unset COURSE_DATA"
         ) from None
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_SECONDS)
     try:
         for mirror in mirrors if _online() else []:
+            if not _answers(mirror + path.name):
+                continue
             try:
                 with tempfile.TemporaryDirectory(dir=path.parent) as folder:
                     download_url(mirror + path.name, folder, path.name, md5)
                     os.replace(Path(folder) / path.name, path)
                 return
-            except (OSError, RuntimeError):
+            except (OSError, RuntimeError, http.client.HTTPException):
                 continue
     finally:
         socket.setdefaulttimeout(before)
     _online.offline = True
     reason = "could not be downloaded (is there a network?)"
     raise _Unavailable(f"file {path.name} is damaged and {reason}" if damaged else reason)
+
+
+def _answers(url: str) -> bool:
+    """Whether a server answers in time. In a thread, for no timeout bounds the look-up of a name."""
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            request = urllib.request.Request(url, method="HEAD")
+            urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # an answer all the same
+        except (OSError, http.client.HTTPException):
+            return
+        answered.set()
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    return answered.is_set()
 
 
 def _online() -> bool:

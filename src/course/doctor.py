@@ -9,7 +9,6 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,28 @@ def _torch() -> Iterator[Check]:
 
 
 def _data() -> Iterator[Check]:
-    folder = os.environ.get("COURSE_DATA")
-    if not folder:
-        yield Check("data", True, "COURSE_DATA is not set: downloads go to a cache folder")
-    elif not Path(folder).is_dir():
-        yield Check("data", False, f"COURSE_DATA={folder} is not a folder: create it or unset it")
+    try:
+        from course import data
+
+        found = {name: data.inspect(name) for name in data.TORCHVISION}
+    except (ImportError, RuntimeError):
+        yield Check("data", False, "cannot be looked at before torch and torchvision import")
+        return
+    named, folder = os.environ.get("COURSE_DATA"), data.data_folder()
+    where = f"COURSE_DATA={named}" if named else f"cache folder {folder}"
+    damaged = [f"{n} {f}" for n, files in found.items() for f, s in files.items() if s == "damaged"]
+    whole = [n for n, files in found.items() if set(files.values()) == {"whole"}]
+    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if named and not folder.is_dir():
+        trouble = " is not a folder: create it or unset it"
+    elif damaged:
+        trouble = f" holds damaged files ({', '.join(damaged)}): delete them to have them fetched"
+    elif "mnist" not in whole and not os.access(there, os.W_OK):
+        trouble = " holds no MNIST and cannot be written: choose a folder that you can write to"
     else:
-        have = [p.parent.name for p in sorted(Path(folder).glob("*/raw")) if p.is_dir()]
-        yield Check("data", True, f"COURSE_DATA={folder} holds {', '.join(have) or 'nothing yet'}")
+        yield Check("data", True, f"{where} holds {', '.join(whole) or 'nothing yet'}")
+        return
+    yield Check("data", False, where + trouble)
 
 
 def _tools() -> Iterator[Check]:
@@ -84,3 +97,6 @@ def _tools() -> Iterator[Check]:
     path = sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")
     alembic = shutil.which("alembic", path=path)
     yield Check("alembic", bool(alembic), "for nbgrader" if alembic else "missing: run make setup")
+    bwrap = shutil.which("bwrap", path=path)
+    words = "for grading in isolation" + ("" if bwrap else ": not here (optional; Linux only)")
+    yield Check("bubblewrap", True, words)

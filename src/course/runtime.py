@@ -45,12 +45,14 @@ def seed(n: int | None = None) -> torch.Generator:
         n: the seed; COURSE_SEED, or 0, when None.
 
     Raises:
-        RuntimeError: COURSE_SEED is not a whole number from 0 on.
+        RuntimeError: COURSE_SEED is not a whole number from 0 on, of at most 18 digits.
     """
     if n is None:
-        text = os.environ.get("COURSE_SEED", "0").strip()
-        if not text.isdecimal():
-            raise RuntimeError(f"COURSE_SEED={text!r} is no seed: use a whole number from 0 on")
+        text = os.environ.get("COURSE_SEED", "").strip() or "0"
+        if not text.isdecimal() or len(text) > 18:  # torch takes 64 bits
+            raise RuntimeError(
+                f"COURSE_SEED={text!r} is no seed: use a whole number from 0 on, at most 18 digits"
+            )
         n = int(text)
     random.seed(n)
     np.random.seed(n % 2**32)

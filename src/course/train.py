@@ -55,7 +55,8 @@ def fit(
 
     Returns:
         The history. An interrupt (Ctrl-C, or Stop in Jupyter) ends the run and keeps what was
-        learned; so does a loss that is not finite, before it can reach the weights.
+        learned; so does a loss that is not finite, before it can reach the weights. `stopped` says
+        why a run did fewer steps than asked for.
     """
     history = History()
     model.train()
@@ -87,6 +88,9 @@ def fit(
             if on_step is not None and on_step(step, history):
                 history.stopped = f"stopped by on_step at step {step}"
                 break
+        else:
+            if len(history.steps) < steps:
+                history.stopped = f"the batches ran out after step {len(history.steps)} of {steps}"
     except KeyboardInterrupt:
         history.stopped = f"interrupted after step {len(history.steps)}"
     finally:
