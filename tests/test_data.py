@@ -147,7 +147,12 @@ def test_a_server_that_takes_the_call_and_is_silent_does_not_hold_up(files, monk
 def test_a_name_that_is_looked_up_for_long_does_not_hold_up(files, monkeypatch):
     monkeypatch.setattr(data, "ANSWER_SECONDS", 0.2)
     release = threading.Event()
-    monkeypatch.setattr(data.urllib.request, "urlopen", lambda *a, **k: release.wait(60))
+
+    def look_up(*args, **kwargs):
+        release.wait(60)
+        raise OSError("no such name")
+
+    monkeypatch.setattr(data.urllib.request, "urlopen", look_up)
     assert data.load("mnist").name == "digits" and not release.is_set()
     release.set()
 

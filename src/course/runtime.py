@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -113,14 +115,17 @@ def peak_memory(on: torch.device | None = None) -> int:
         return torch.cuda.max_memory_allocated(on)
     if on.type == "mps":
         return torch.mps.driver_allocated_memory()
+    try:  # Linux, in kibibytes; its ru_maxrss starts at the peak of the process that started this one
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+    except (OSError, IndexError):
+        pass
     try:
         import resource
     except ImportError:  # Windows
         return 0
-    import sys
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes
 
 
 def budget(cpu: int, cuda: int) -> int:
