@@ -10,7 +10,8 @@ def found(name):
     return next(c for c in doctor.diagnose() if c.name == name)
 
 
-def test_the_locked_installation_is_healthy(monkeypatch):
+def test_the_locked_installation_is_healthy(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("COURSE_DATA", raising=False)
     monkeypatch.delenv("COURSE_DEVICE", raising=False)
     bad = [c for c in doctor.diagnose() if not c.ok]
