@@ -39,7 +39,7 @@ def test_the_golden_vectors_are_torchs():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A bare page with one race below the fold of another text, and the site's loader."""
+    """Bare pages with the site's loader: a race in sight, one far down, one that does not exist."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "_static" / "sims").mkdir(parents=True)
     for name in ("sims.js", "sims.css"):
@@ -47,13 +47,18 @@ def site(tmp_path_factory):
     shutil.copy(ROOT / "src/course/show/sims/race.js", folder / "_static" / "sims")
     bundle = Sim("race")._repr_mimebundle_()
     div = (bundle[0] if isinstance(bundle, tuple) else bundle)["text/html"]
-    (folder / "index.html").write_text(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>race</title>'
-        '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
-        '<link rel="stylesheet" href="_static/sims.css"><body style="margin:8px">'
-        f'{div}<div style="height:3000px"></div><p>end</p>'
-        '<script type="module" src="_static/sims.js"></script>'
+    space = '<div style="height:3000px"></div>'
+    nowhere = (
+        '<div class="course-sim" data-sim="nowhere" data-state="{}"><p>A placeholder.</p></div>'
     )
+    pages = {"index": f"{div}{space}<p>end</p>", "far": f"{space}{div}{space}", "missing": nowhere}
+    for name, body in pages.items():
+        (folder / f"{name}.html").write_text(
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>race</title>'
+            '<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
+            '<link rel="stylesheet" href="_static/sims.css"><body style="margin:16px; font-family:sans-serif">'
+            f'{body}<script type="module" src="_static/sims.js"></script>'
+        )
     with serve(folder) as url:
         yield url
 
@@ -98,7 +103,8 @@ def bet(page, name):
 
 
 def state(page):
-    page.wait_for_timeout(350)  # the address follows a moment later
+    # The address follows 200 ms later, by the page's own timers: one that is due after it fires after it.
+    page.evaluate("new Promise(r => setTimeout(r, 300))")
     hash_ = page.evaluate("decodeURIComponent(location.hash)")
     return json.loads(hash_.removeprefix("#race:"))
 
@@ -185,6 +191,35 @@ def test_each_control_changes_the_state_and_the_drawing(page, key, value, expect
 
 
 @pytest.mark.slow
+def test_the_rate_for_all_and_the_speed_count(page):
+    turn(page, "common", "common")
+    bet(page, "Adam")
+
+    def paths(lr):
+        turn(page, "lr", lr)
+        page.wait_for_function("document.querySelector('.cs-race').dataset.step === '0'")
+        page.get_by_role("button", name="Step").click()
+        return picture(page)
+
+    assert paths(-3) != paths(-2) and state(page)["lr"] == pytest.approx(0.01)
+
+    def steps_in_frames(speed):
+        turn(page, "speed", speed)
+        page.get_by_role("button", name="Restart").click()
+        page.get_by_role("button", name="Race!").click()
+        return page.evaluate(
+            """async () => {
+              const root = document.querySelector('.cs-race'), first = Number(root.dataset.frames);
+              while (Number(root.dataset.frames) < first + 12) await new Promise(requestAnimationFrame);
+              return Number(root.dataset.step);
+            }"""
+        )
+
+    assert steps_in_frames(1) > 2 * steps_in_frames(0)
+    assert state(page)["speed"] == 1
+
+
+@pytest.mark.slow
 def test_a_race_asks_for_a_bet_and_can_be_paused_and_restarted(page):
     page.get_by_role("button", name="Race!").click()
     page.wait_for_timeout(200)
@@ -197,6 +232,8 @@ def test_a_race_asks_for_a_bet_and_can_be_paused_and_restarted(page):
     step = page.locator(".cs-race").get_attribute("data-step")
     page.wait_for_timeout(200)
     assert int(step) > 0 and page.locator(".cs-race").get_attribute("data-step") == step
+    page.get_by_role("button", name="Race!").click()
+    page.wait_for_function(f"Number(document.querySelector('.cs-race').dataset.step) > {step}")
     page.get_by_role("button", name="Restart").click()
     assert page.locator(".cs-race").get_attribute("data-step") == "0"
 
@@ -220,6 +257,30 @@ def test_beales_other_start_is_offered_and_the_seed_draws_the_noise(page):
 
     first = drawn(1)
     assert drawn(2) != first and drawn(1) == first
+
+
+@pytest.mark.slow
+def test_the_offered_try_is_reached_by_one_alone(page):
+    page.get_by_role("button", name="Beale from").click()
+    tried = state(page)
+    assert (tried["surface"], tried["start_x"], tried["start_y"]) == ("beale", -1, 1.5)
+    assert tried["common"]
+    page.get_by_role("button", name="Step").click()  # asks for a bet
+    page.get_by_role("button", name="To the end").click()
+    assert [x.isdigit() for x in arrivals(page)] == [True, False, False, False, False]
+    assert status(page).startswith("SGD is first")
+
+
+@pytest.mark.slow
+def test_who_diverges_after_the_race_is_over_has_diverged(chromium, site):
+    """Just over the bowl's limit 2/κ SGD grows by half a percent a step: lost long after the others arrived."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    setting = {"kappa": 100.25, "common": True, "lr": 0.02, "bet": "SGD"}
+    page.goto(f"{site}/index.html#race:{json.dumps(setting)}")
+    page.get_by_role("button", name="To the end").click()
+    assert int(page.locator(".cs-race").get_attribute("data-step")) < 2000
+    assert arrivals(page)[0] == "diverged" and "does not arrive" in status(page)
+    page.close()
 
 
 @pytest.mark.slow
@@ -267,9 +328,40 @@ def test_the_address_reproduces_the_setting(page, chromium, site):
 
 
 @pytest.mark.slow
+def test_a_shared_address_leads_to_the_race_also_on_the_page_that_is_open(chromium, site):
+    page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(f"{site}/far.html")
+    page.wait_for_timeout(200)
+    assert page.locator(".cs-race").count() == 0  # out of sight, not mounted
+    for surface in ("beale", "rosenbrock"):
+        page.goto(f'{site}/far.html#race:{{"surface":"{surface}"}}')
+        page.wait_for_function(
+            "v => document.querySelector('.cs-race [data-k=surface]')?.value === v", arg=surface
+        )
+        assert page.locator(".cs-race").evaluate("r => r.getBoundingClientRect().top") < 500
+    page.close()
+
+
+@pytest.mark.slow
+def test_a_simulation_that_cannot_start_leaves_its_placeholder(chromium, site):
+    page = chromium.new_page()
+    with page.expect_console_message(lambda m: "could not start" in m.text):
+        page.goto(f"{site}/missing.html")
+    assert page.locator(".course-sim").inner_text().strip() == "A placeholder."
+    assert page.locator(".course-sim > div").count() == 0
+    page.close()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rubbish",
-    ["%7B", '{"surface":"plane"}', '{"kappa":"x","nope":1}', '{"lr":-1,"start_x":"a","start_y":1}'],
+    [
+        "%7B",
+        "null",
+        '{"surface":"plane"}',
+        '{"kappa":"x","nope":1}',
+        '{"lr":-1,"start_x":"a","start_y":1}',
+    ],
 )
 def test_an_address_that_makes_no_sense_does_no_harm(chromium, site, rubbish):
     page = chromium.new_page(viewport={"width": 1280, "height": 1000})
@@ -293,6 +385,25 @@ def test_out_of_sight_nothing_is_drawn(page):
 
 
 @pytest.mark.slow
+def test_in_a_hidden_tab_nothing_is_drawn(page):
+    bet(page, "Adam")
+    page.get_by_role("button", name="Race!").click()
+    page.wait_for_function("Number(document.querySelector('.cs-race').dataset.step) > 2")
+    hide = """(hidden) => {
+      Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    page.evaluate(hide, True)
+    page.wait_for_timeout(100)
+    root = page.locator(".cs-race")
+    frames, step = root.get_attribute("data-frames"), root.get_attribute("data-step")
+    page.wait_for_timeout(400)
+    assert root.get_attribute("data-frames") == frames
+    page.evaluate(hide, False)
+    page.wait_for_function(f"Number(document.querySelector('.cs-race').dataset.step) > {step}")
+
+
+@pytest.mark.slow
 def test_who_prefers_no_motion_sees_the_finished_race(chromium, site):
     page = chromium.new_page(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce")
     page.goto(f"{site}/index.html")
@@ -308,7 +419,17 @@ def test_on_a_phone_nothing_overflows_and_each_control_has_a_name(chromium, site
     page = chromium.new_page(viewport={"width": 390, "height": 800})
     page.goto(f"{site}/index.html")
     page.locator(".cs-race tbody tr").first.wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for surface in ("bowl", "rosenbrock", "beale"):
+        turn(page, "surface", surface)
+        turn(page, "noise", 2.5)
+        page.wait_for_function(
+            "v => document.querySelector('.cs-race .status').textContent.startsWith(v)",
+            arg={"bowl": "Elongated"}.get(surface, surface.capitalize()),
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        out = """r => [...r.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right >
+          r.getBoundingClientRect().right + 0.5).map(e => e.outerHTML)"""
+        assert page.locator(".cs-race").evaluate(out) == []
     for c in page.locator(".cs-race [data-k]").all():
         assert c.evaluate("c => c.labels[0]?.innerText.trim().length > 3")
     page.close()

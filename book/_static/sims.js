@@ -32,11 +32,15 @@ class Model {
   }
 }
 
-function fromAddress(name) {
+// Only what the simulation has, and only of the same kind: an address is anybody's text.
+function fromAddress(name, given) {
   const hash = location.hash.slice(1);
   if (!hash.startsWith(`${name}:`)) return {};
+  const fits = ([key, value]) =>
+    Object.hasOwn(given, key) && (given[key] === null || value === null || typeof value === typeof given[key]);
   try {
-    return JSON.parse(decodeURIComponent(hash.slice(name.length + 1)));
+    const asked = JSON.parse(decodeURIComponent(hash.slice(name.length + 1)));
+    return Object.fromEntries(Object.entries(asked).filter(fits));
   } catch {
     return {};
   }
@@ -44,22 +48,30 @@ function fromAddress(name) {
 
 async function mount(div) {
   const name = div.dataset.sim;
-  const given = JSON.parse(div.dataset.state);
-  const state = { ...given };
-  // Only what the simulation has, and only of the same kind: an address is anybody's text.
-  for (const [k, v] of Object.entries(fromAddress(name)))
-    if (k in given && (given[k] === null || v === null || typeof v === typeof given[k])) state[k] = v;
+  const el = document.createElement("div");
+  const still = [...div.childNodes];
   try {
+    const given = JSON.parse(div.dataset.state);
     const sim = (await import(new URL(`sims/${name}.js`, import.meta.url).href)).default;
-    const el = document.createElement("div");
-    const still = [...div.childNodes];
+    const model = new Model(name, { ...given, ...fromAddress(name, given) });
     div.append(el);
-    await sim.render({ model: new Model(name, state), el });
+    await sim.render({ model, el });
     for (const node of still) node.remove();
     div.dataset.mounted = "";
+    // A link to another setting, opened on the page that is read already.
+    addEventListener("hashchange", () => {
+      for (const [key, value] of Object.entries(fromAddress(name, given))) model.set(key, value);
+    });
   } catch (error) {
+    el.remove();
     console.error(`the simulation ${name} could not start`, error);
   }
+}
+
+// A shared setting leads to its simulation, wherever on the page that is.
+function show() {
+  const name = location.hash.slice(1).split(":")[0];
+  document.querySelector(`.course-sim[data-sim="${CSS.escape(name)}"]`)?.scrollIntoView();
 }
 
 const sight = new IntersectionObserver(
@@ -73,3 +85,5 @@ const sight = new IntersectionObserver(
   { rootMargin: "200px" },
 );
 for (const div of document.querySelectorAll(".course-sim[data-sim]")) sight.observe(div);
+addEventListener("hashchange", show);
+show();

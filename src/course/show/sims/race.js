@@ -200,6 +200,9 @@ const STEPS_A_SECOND = 30; // at speed 1
 const LIGHT = ["#0072b2", "#c24f00", "#007a5a", "#aa3377", "#7d6100"];
 const DARK = ["#56b4e9", "#f59255", "#35c99f", "#e78ac3", "#e3bb3a"];
 
+// A setting that most bets lose: at this rate the minimum is reached by one of the five.
+const TRY = { surface: "beale", start_x: -1, start_y: 1.5, common: true, lr: 0.03, noise: 0 };
+
 const DEFAULTS = {
   surface: "bowl",
   kappa: 100,
@@ -282,6 +285,8 @@ const CSS = `
 .cs-race button { cursor: pointer; padding: 0.25rem 0.8rem; }
 .cs-race button:hover { border-color: var(--accent); }
 .cs-race button.main { background: var(--accent); color: var(--on); border-color: var(--accent); font-weight: 600; min-width: 6.2rem; }
+.cs-race button.cs-link { border: 0; background: none; padding: 0; min-height: 0; color: var(--accent); text-decoration: underline; text-align: left; }
+.cs-race .cs-try { margin: 0; color: var(--soft); font-size: 0.9rem; }
 .cs-race :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .cs-race .cs-row { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; }
 .cs-race .cs-grid.cs-two { grid-template-columns: repeat(2, minmax(0, 1fr)); }
@@ -299,10 +304,10 @@ const CSS = `
 .cs-race .cs-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; }
 .cs-race .cs-stage .cs-count { position: absolute; top: 0.4rem; right: 0.4rem; padding: 0.1rem 0.5rem; border-radius: 0.3rem; background: var(--fill);
   color: var(--ink); font-variant-numeric: tabular-nums; pointer-events: none; }
-.cs-race .status { margin: 0; min-height: 2.8em; }
+.cs-race .status { margin: 0; line-height: 1.4; min-height: 2.8em; }
 .cs-race .cs-pair { display: grid; grid-template-columns: minmax(0, 1.4fr) minmax(0, 1fr); gap: 1rem; }
 .cs-race table { border-collapse: collapse; width: 100%; margin: 0; font-size: 0.84rem; table-layout: fixed; border: 0; display: table; background: none; }
-.cs-race caption { caption-side: bottom; text-align: left; color: var(--soft); font-size: 0.8rem; padding: 0.3rem 0 0; min-height: 3.2em; }
+.cs-race caption { caption-side: bottom; text-align: left; color: var(--soft); font-size: 0.8rem; padding: 0.3rem 0 0; min-height: 4.7em; }
 .cs-race tr { background: none; }
 .cs-race th, .cs-race td { padding: 0.22rem 0.2rem; border: 0; border-bottom: 1px solid var(--line); text-align: right; font-weight: 400; color: var(--ink);
   font-variant-numeric: tabular-nums; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; background: none; }
@@ -402,6 +407,7 @@ function render({ model, el }) {
   const restart = h("button", { type: "button", onclick: () => rewind() }, "Restart");
   const copy = h("button", { type: "button", onclick: onCopy }, "Copy link");
   copy.hidden = typeof model.link !== "function"; // an address means something on the site only
+  const attempt = h("button", { type: "button", class: "cs-link", onclick: () => put(TRY) }, `${surfaces[TRY.surface].label} from ${point([TRY.start_x, TRY.start_y])}, ${TRY.lr} for all`);
   const status = h("p", { class: "status", role: "status", "aria-live": "polite" });
 
   const cells = NAMES.map((name) => ({
@@ -439,6 +445,7 @@ function render({ model, el }) {
       status,
       h("div", { class: "cs-pair" }, table, strip),
       h("div", { class: "cs-grid cs-two" }, field("Speed", speed, speedShown), field("Seed of the noise", seed)),
+      h("p", { class: "cs-try" }, "Try: ", attempt, ". Only one of them arrives. Which?"),
     ),
   );
 
@@ -454,7 +461,7 @@ function render({ model, el }) {
     rates.value = s.common ? "common" : "best";
     kappa.value = s.kappa;
     kappa.disabled = s.surface !== "bowl";
-    kappaShown.textContent = s.surface === "bowl" ? short(s.kappa) : "bowl only";
+    kappaShown.textContent = s.surface === "bowl" ? short(s.kappa) : "–";
     lr.value = Math.log10(s.lr);
     lr.disabled = !s.common;
     lrShown.textContent = s.common ? short(s.lr) : "–";
@@ -681,7 +688,7 @@ function render({ model, el }) {
     if (!width) return;
     const c = ground.getContext("2d");
     const { f, view: [x0, x1, y0, y1] } = surfaces[s.surface];
-    const nx = 150;
+    const nx = 300;
     const ny = Math.round((nx * height) / width);
     const levels = Array.from({ length: 14 }, (_, i) => 0.06 * 3 ** i);
     const z = [];
@@ -796,14 +803,14 @@ function render({ model, el }) {
     root.dataset.step = t;
     for (const input of bets) input.disabled = clock > 0 && !over; // the bet stands until the race is over
     text(counter, `step ${count(t)}`);
-    text(play, playing ? "Pause" : clock && !over ? "Go on" : "Race!");
+    text(play, playing ? "Pause" : "Race!");
     paintFront();
     // Changing text costs a layout: while the race runs, ten times a second are enough.
     if (playing && frames % 6) return;
     cells.forEach(({ row, td: [place, rate, steps, far] }, i) => {
       const lane = race?.lanes[i];
       const there = lane && clock > 0 && lane.finish <= clock;
-      const lost = lane && clock > 0 && lane.lost <= clock;
+      const lost = lane && clock > 0 && lane.lost <= (over ? BUDGET : clock);
       row.dataset.place = there ? lane.place : "";
       text(place, there ? String(lane.place) : "–");
       text(rate, lane ? short(lane.lr) : "…");
@@ -888,7 +895,7 @@ function render({ model, el }) {
       c.stroke();
     }
     c.textAlign = "center";
-    for (const v of [0.0001, 0.001, 0.01, 0.1, 1]) c.fillText(String(v), Math.max(X(v), box[0] + 8), box[3] + 11);
+    for (const v of [0.001, 0.01, 0.1, 1]) c.fillText(String(v), X(v), box[3] + 11);
     c.fillText("learning rate", (box[0] + box[2]) / 2, t - 7);
     c.textAlign = "left";
     c.fillText("steps to arrive", 0, 7);
@@ -929,8 +936,8 @@ function render({ model, el }) {
     wake();
   };
   document.addEventListener("visibilitychange", onHidden);
-  const seen = new IntersectionObserver(([entry]) => {
-    visible = entry.isIntersecting;
+  const seen = new IntersectionObserver((entries) => {
+    visible = entries.at(-1).isIntersecting;
     last = null;
     if (visible && !race) {
       prepare();
